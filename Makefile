@@ -1,0 +1,110 @@
+# tracer-svc: one door to all tracer-node agents of a Kubernetes cluster
+#
+# targets
+#   make                    the daemon, build/release/tracer-svc
+#   make sim                the simulated cluster, build/release/tracer-sim
+#   make check              unit tests of this variant (build and run)
+#   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets
+#   make lint               format, shell, manual page, include directions, option documentation
+#   make format             rewrite the sources in the project's format
+#   make install            binary and manual page into $(DESTDIR)$(PREFIX)
+#   make clean              remove build/
+#
+# variables
+#   BUILD=release           or debug, asan (AddressSanitizer and UBSan)
+#   WERROR=1                warnings are errors, as in CI
+#   TEST_WRAPPER=cmd        run each test program under cmd, such as valgrind
+#   V=1                     show the commands
+#   PREFIX=/usr/local       where install puts things; DESTDIR is put before it
+
+BUILD  ?= release
+PREFIX ?= /usr/local
+CXX    ?= g++
+out    := build/$(BUILD)
+VERSION := $(shell cat VERSION)
+
+PACKAGES := libevent libcurl libcjson
+ifneq ($(shell pkg-config --exists $(PACKAGES) && echo yes),yes)
+  ifeq ($(filter help clean format lint,$(MAKECMDGOALS)),)
+    $(error missing packages: on Debian 'apt-get install g++ pkg-config libevent-dev libcurl4-openssl-dev libcjson-dev')
+  endif
+endif
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast \
+  -Wcast-qual -Wnull-dereference -Wformat=2 -Wundef -Wmissing-declarations -Wredundant-decls \
+  -Wswitch-enum -Wimplicit-fallthrough -Wnon-virtual-dtor $(if $(WERROR),-Werror)
+flags.release := -O2 -g -DNDEBUG -D_FORTIFY_SOURCE=2
+flags.debug   := -O0 -g3
+flags.asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+ifeq ($(flags.$(BUILD)),)
+  $(error BUILD=$(BUILD): want release, debug or asan)
+endif
+
+# the two system headers that are not clean under our warnings come in as -isystem
+INCLUDES := -Iinclude $(subst -I,-isystem ,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
+CXXFLAGS_ALL := -std=c++20 -fno-exceptions -fno-rtti -fPIE -fstack-protector-strong $(flags.$(BUILD)) \
+  $(WARNINGS) $(INCLUDES) -DTRACER_SVC_VERSION='"$(VERSION)"' -MMD -MP $(CXXFLAGS)
+LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(flags.$(BUILD))) $(LDFLAGS)
+LIBS := -levent_extra -levent_core $(shell pkg-config --libs libcurl libcjson 2>/dev/null)
+
+sources   := $(wildcard src/*.cc)
+objects   := $(sources:src/%.cc=$(out)/obj/%.o)
+library   := $(filter-out $(out)/obj/main.o,$(objects))
+sim_objs  := $(patsubst test/sim/%.cc,$(out)/obj/sim/%.o,$(wildcard test/sim/*.cc))
+support   := $(patsubst test/support/%.cc,$(out)/obj/support/%.o,$(wildcard test/support/*.cc))
+unit      := $(patsubst test/%.cc,$(out)/test/%,$(wildcard test/*_test.cc))
+e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_test.cc))
+Q := $(if $(V),,@)
+
+.PHONY: all sim tests check check-e2e lint format install clean help
+.SECONDARY:
+all: $(out)/tracer-svc
+sim: $(out)/tracer-sim
+tests: all sim $(unit) $(e2e)
+
+$(out)/tracer-svc: $(objects)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(out)/tracer-sim: $(sim_objs)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lcjson
+
+$(out)/obj/%.o: src/%.cc Makefile VERSION
+	@mkdir -p $(@D) && echo "  CXX  $<"
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+
+$(out)/obj/sim/%.o $(out)/obj/support/%.o $(out)/obj/test/%.o: CXXFLAGS += -Itest/support
+$(out)/obj/sim/%.o: test/sim/%.cc Makefile
+	@mkdir -p $(@D) && echo "  CXX  $<"
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+$(out)/obj/support/%.o: test/support/%.cc Makefile
+	@mkdir -p $(@D) && echo "  CXX  $<"
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+$(out)/obj/test/%.o: test/%.cc Makefile
+	@mkdir -p $(@D) && echo "  CXX  $<"
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+
+$(out)/test/%: $(out)/obj/test/%.o $(library) $(support)
+	@mkdir -p $(@D) && echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+
+check: $(unit)
+	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)
+check-e2e: all sim $(e2e)
+	@TRACER_BUILD=$(out) scripts/run-tests $(TEST_WRAPPER) -- $(e2e)
+
+lint:
+	@scripts/lint
+format:
+	@clang-format -i $$(git ls-files '*.cc' '*.h')
+
+install: $(out)/tracer-svc
+	install -D -m 755 $(out)/tracer-svc $(DESTDIR)$(PREFIX)/bin/tracer-svc
+	install -D -m 644 man/tracer-svc.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer-svc.8
+clean:
+	rm -rf build
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+-include $(shell find $(out)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,52 @@
+// Finds the tracer-nodes of a Kubernetes cluster, for as long as the daemon lives.
+//
+// It joins what two sources say, endpoint slices (or Endpoints, where the role does not allow slices)
+// and pods, into node records and hands them to the database. No error of the API server ever takes a
+// node out of it: what was known last stays, and the status tells how old it is.
+#pragma once
+#include <cstdint>
+#include <string>
+
+struct discovery;
+struct event_base;
+struct http_client;
+struct nodes;
+
+struct discovery_options {
+    struct event_base *base;
+    struct http_client *http;
+    struct nodes *nodes;
+    int64_t poll_ms;
+    const char *pods_selector; // label selector
+    const char *svc_selector;  // field selector on metadata.name and metadata.namespace
+    const char *ns;            // namespace; null or empty: all
+    const char *kube_server;   // URL; null: in-cluster (KUBERNETES_SERVICE_HOST and _PORT)
+    const char *token_file;    // null: the service account's, where in-cluster
+    const char *ca_file;       // null: the service account's, where in-cluster
+};
+
+// Where discovery stands, for people and for /readyz. Times are milliseconds of the wall clock, 0 for
+// never.
+struct discovery_status {
+    const char *source;       // "endpointslices", "endpoints", or "none" before the first success
+    bool synced;              // a full round has succeeded once
+    int64_t last_success_ms;  // end of the last round that succeeded
+    int64_t last_attempt_ms;  // begin of the last round
+    uint64_t rounds;          // rounds begun
+    uint64_t failures;        // rounds that failed
+    uint64_t failures_in_row; // since the last success
+    uint64_t rejected;        // endpoints of the last round that no matching pod stands behind
+    std::string last_error;   // of the last round, where it failed; never a credential
+};
+
+// Null and a message for people in `error` where the options make no sense: a bad selector, no
+// cluster to be found, a token or CA file that can not be read.
+[[nodiscard]] struct discovery *discovery_new(const struct discovery_options *options,
+                                              std::string *error);
+
+// Begins the first round from within the loop.
+void discovery_start(struct discovery *d);
+
+void discovery_free(struct discovery *d);
+
+[[nodiscard]] const struct discovery_status *discovery_status(const struct discovery *d);

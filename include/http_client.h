@@ -1,0 +1,91 @@
+// HTTP requests to others without blocking: the only module that knows curl.
+//
+// Transfers run on curl multi handles on the caller's event_base. One multi handle (a shard) serves
+// about a hundred servers: curl 7.88 walks all connections of a multi handle in every transfer.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+struct blob;
+struct event_base;
+struct http_client;
+struct fetch;         // one request under way
+struct fetch_headers; // request headers made once, for many requests
+
+constexpr uint32_t FETCH_SHARD_SERVERS = 100;  // servers per shard
+constexpr uint32_t FETCH_SHARD_KUBERNETES = 0; // a shard of its own; nodes begin at 1
+
+enum fetch_status {
+    FETCH_DONE,      // a whole HTTP reply, of whatever status
+    FETCH_CONNECT,   // no connection: refused, no route, name unknown, connect time-out
+    FETCH_TIMEOUT,   // no whole reply within timeout_ms
+    FETCH_RESET,     // the connection ended before the reply did
+    FETCH_TOO_LARGE, // more body than max_body
+    FETCH_TLS,       // handshake or certificate
+    FETCH_GARBAGE,   // not HTTP
+    FETCH_STOPPED,   // on_data returned false
+};
+
+struct fetch_result {
+    enum fetch_status status;
+    int http_status;     // 0 where no status line was read
+    int64_t ms;          // from fetch_start to now
+    bool sent;           // some of the request may have reached the server
+    unsigned tries;      // how often curl began to send it (it may, for a GET on a kept connection)
+    long connects;       // new connections made
+    long retry_after_s;  // Retry-After in seconds; -1 where absent or not a number
+    const char *warning; // the reply's Warning header, "" where absent; borrowed
+    const char *error;   // curl's words, "" for FETCH_DONE; borrowed
+    struct blob *body;   // borrowed: take a reference to keep it; never null
+};
+
+// Called exactly once for a fetch that was not cancelled, never before fetch_start returns. The fetch
+// is gone when it returns. It may start and cancel other fetches.
+typedef void (*fetch_done_fn)(void *arg, const struct fetch_result *result);
+
+// Called with each piece of a body as it arrives. False ends the fetch with FETCH_STOPPED. It must
+// not start or cancel a fetch.
+typedef bool (*fetch_data_fn)(void *arg, const char *data, size_t size);
+
+// All pointers are borrowed until fetch_start returns, but for `headers`, `body` and `ca_pem`, which
+// are borrowed until the fetch ends.
+struct fetch_options {
+    const char *method;                  // sent as it is; "HEAD" expects no body
+    const char *url;                     // http or https, sent with its path as it is
+    const struct fetch_headers *headers; // null: none
+    const char *body;                    // null: none
+    size_t body_size;
+    size_t max_body;            // bytes of reply body, beyond which it is FETCH_TOO_LARGE
+    int64_t connect_timeout_ms; // 0: 1000
+    int64_t timeout_ms;         // of all; 0: none, for a stream
+    uint32_t shard;
+    bool fresh;   // a new connection, not a kept one
+    bool once;    // fresh, closed afterwards, and never sent a second time: for mutations
+    bool discard; // do not collect the body: on_data is all that sees it
+    const std::string *ca_pem; // https: trust these certificates only; null: the system's
+    fetch_data_fn on_data;     // null: none
+    fetch_done_fn done;
+    void *arg; // of done and on_data
+};
+
+// Returns the client; never null. curl_global_init has been done by it.
+[[nodiscard]] struct http_client *http_client_new(struct event_base *base);
+
+// Ends what is still under way without a call of `done`, closes all connections.
+void http_client_free(struct http_client *c);
+
+// Closes kept connections of a shard, such as after its trust anchors changed.
+void http_client_forget(struct http_client *c, uint32_t shard);
+
+[[nodiscard]] struct fetch *fetch_start(struct http_client *c, const struct fetch_options *options);
+
+// Ends a fetch; its `done` is never called. Not from within on_data.
+void fetch_cancel(struct fetch *f);
+
+// "Name: value" lines; "Name:" keeps curl from adding that header by itself. No Expect is ever sent.
+[[nodiscard]] struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines);
+void fetch_headers_free(struct fetch_headers *h);
+
+[[nodiscard]] const char *fetch_status_name(enum fetch_status s);

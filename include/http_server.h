@@ -1,0 +1,69 @@
+// The REST listener: the only module that knows evhttp.
+//
+// Every request that reaches `on_request` has been checked (http_head): it is unambiguous, within the
+// limits, its target begins with one '/'. Every other one was answered with a problem document or
+// closed. A request is answered exactly once, or its client leaves.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "http_head.h"
+
+struct blob;
+struct event_base;
+struct http_response;
+struct http_server;
+struct http_request; // one request; lives from on_request until http_reply or on_gone
+
+typedef void (*http_request_fn)(void *arg, struct http_request *request);
+typedef void (*http_gone_fn)(void *arg);
+
+// The methods that a path has, as an Allow value ("GET, HEAD"), or null for an unknown path: for
+// requests whose method HTTP does not know.
+typedef const char *(*http_allow_fn)(std::string_view path);
+
+struct http_server_options {
+    struct event_base *base;
+    const char *address;       // "IP:port", "[::1]:port"; empty host: all addresses, both families
+    size_t max_header = 16384; // bytes of request line and header
+    size_t max_body;           // bytes
+    size_t max_connections;    // beyond it the oldest idle one ends, then new ones wait
+    int64_t header_timeout_ms = 10000; // from the first byte to the last of a request, absolute
+    int64_t idle_timeout_ms = 120000;  // a kept connection without a request
+    int64_t reply_timeout_ms = 60000;  // to send a reply that is ready, absolute
+    http_allow_fn allow;
+    http_request_fn on_request;
+    void *arg;
+};
+
+// Listens. Null and a message for people in `error` where that is not possible.
+[[nodiscard]] struct http_server *http_server_new(const struct http_server_options *options,
+                                                  std::string *error);
+
+// Closes the listener; connections go on, and each ends with the reply that is under way.
+void http_server_stop(struct http_server *s);
+
+// No connection is left (after http_server_stop).
+[[nodiscard]] bool http_server_is_idle(const struct http_server *s);
+
+// Closes everything; requests that were not answered are forgotten without a call of on_gone.
+void http_server_free(struct http_server *s);
+
+// The port that is listened on, for an address with port 0.
+[[nodiscard]] uint16_t http_server_port(const struct http_server *s);
+
+// What was asked. All borrowed until the request ends.
+[[nodiscard]] enum http_method http_request_method(const struct http_request *r);
+[[nodiscard]] const char *http_request_target(const struct http_request *r); // "/v1/pods?x=1", raw
+[[nodiscard]] const char *http_request_header(const struct http_request *r, const char *name);
+[[nodiscard]] struct blob *http_request_body(const struct http_request *r); // never null
+[[nodiscard]] const char *http_request_id(const struct http_request *r);    // the client's, or made
+
+// Has `gone` called once if the client leaves before the reply; the request is gone then.
+void http_request_on_gone(struct http_request *r, http_gone_fn gone, void *arg);
+
+// Sends the reply and ends the request. Takes the body out of `response`. A HEAD gets the header of
+// the GET.
+void http_reply(struct http_request *r, struct http_response *response);

@@ -1,0 +1,61 @@
+// The in-memory database of tracer-nodes: the only place that changes it.
+//
+// Discovery replaces the whole table in one step; what is known of a node's past (slot, first seen,
+// last outcome) stays with it for as long as its key does.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "outcome.h"
+
+// One tracer-node as a source found it.
+struct node_record {
+    std::string key;  // its identity over time: the pod's uid, or the name of a --nodes entry
+    std::string node; // the Kubernetes node's name, or the name of a --nodes entry
+    std::string pod;  // empty for --nodes
+    std::string ns;   // namespace; empty for --nodes
+    std::string host; // IP address, IPv6 without brackets; a host name only for --nodes
+    uint16_t port = 0;
+    bool https = false;
+    bool ready = false;       // may be asked everything
+    bool serving = false;     // still answers while it terminates
+    bool terminating = false; // is asked to read and delete, not to create
+};
+
+struct node {
+    struct node_record record;
+    std::string name;      // unique: <node>, or <node>/<pod>, or <node>/<namespace>/<pod>
+    std::string base;      // "http://10.0.0.1:8080", what a request's target is put behind
+    uint32_t slot;         // small, stable while the node is known: spreads nodes over shards
+    int64_t first_seen_ms; // wall clock
+    int64_t last_seen_ms;  // wall clock: when a source last said that it is there
+
+    bool asked; // the rest is set once it has been asked
+    enum outcome outcome;
+    enum reason reason;
+    int status;            // HTTP, 0 where none
+    int64_t ms;            // how long it took
+    int64_t outcome_at_ms; // wall clock
+};
+
+struct nodes;
+
+[[nodiscard]] struct nodes *nodes_new();
+void nodes_free(struct nodes *db);
+
+// Makes the table hold these, and no others. Records with the key of an earlier one are dropped.
+// `now_ms` is the wall clock. Takes what is in `records`. Returns whether a node came, went or changed.
+bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms);
+
+// All nodes, ordered by name. Borrowed until the next nodes_replace.
+[[nodiscard]] const std::vector<struct node> &nodes_all(const struct nodes *db);
+
+// Null where there is none of that name. Borrowed until the next nodes_replace.
+[[nodiscard]] const struct node *nodes_find(const struct nodes *db, std::string_view name);
+
+// Notes what became of a request; a key that is not there any more is ignored.
+void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
+                int64_t ms, int64_t now_ms);

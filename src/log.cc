@@ -1,0 +1,143 @@
+// The log: one line an event, written at once to standard error.
+#include "log.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "json_text.h"
+
+static enum log_format the_format = LOG_AS_TEXT;
+static enum log_level the_detail = LOG_AT_INFO;
+
+void log_configure(enum log_format format, enum log_level most_detail)
+{
+    the_format = format;
+    the_detail = most_detail;
+}
+
+bool log_wants(enum log_level level)
+{
+    return level <= the_detail;
+}
+
+static const char *level_name(enum log_level level)
+{
+    switch (level) {
+    case LOG_AT_ERROR: return "error";
+    case LOG_AT_WARN: return "warn";
+    case LOG_AT_INFO: return "info";
+    case LOG_AT_DEBUG: return "debug";
+    }
+    return "";
+}
+
+// The time as RFC 3339 has it, in UTC with milliseconds.
+static std::string time_text()
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct tm utc;
+    gmtime_r(&now.tv_sec, &utc);
+    char day[32], text[48];
+    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text, sizeof text, "%s.%03ldZ", day, now.tv_nsec / 1000000);
+    return text;
+}
+
+// Control characters and broken UTF-8 must not forge a second line or disturb a terminal.
+static std::string printable(const char *message)
+{
+    std::string quoted;
+    json_append_string(&quoted, message);
+    std::string text;
+    for (size_t i = 1; i + 1 < quoted.size(); i++) {
+        const bool plain_escape =
+            quoted[i] == '\\' && (quoted[i + 1] == '"' || quoted[i + 1] == '\\');
+        text += quoted[plain_escape ? ++i : i];
+    }
+    return text;
+}
+
+static void write_line(enum log_level level, const char *message)
+{
+    std::string line;
+    if (the_format == LOG_AS_JSON) {
+        line = "{\"time\":\"" + time_text() + "\",\"level\":\"" + level_name(level) + "\",\"msg\":";
+        json_append_string(&line, message);
+        line += "}\n";
+    } else {
+        line = time_text() + " " + level_name(level) + " " + printable(message) + "\n";
+    }
+    // a log that can not be written is no reason to stop
+    if (write(STDERR_FILENO, line.data(), line.size()) < 0)
+        return;
+}
+
+static void write_format(enum log_level level, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+static void write_format(enum log_level level, const char *format, va_list arguments)
+{
+    if (!log_wants(level))
+        return;
+    char message[2048];
+    vsnprintf(message, sizeof message, format, arguments);
+    write_line(level, message);
+}
+
+void log_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_format(LOG_AT_ERROR, format, arguments);
+    va_end(arguments);
+}
+
+void log_warn(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_format(LOG_AT_WARN, format, arguments);
+    va_end(arguments);
+}
+
+void log_info(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_format(LOG_AT_INFO, format, arguments);
+    va_end(arguments);
+}
+
+void log_debug(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_format(LOG_AT_DEBUG, format, arguments);
+    va_end(arguments);
+}
+
+void log_fatal(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_format(LOG_AT_ERROR, format, arguments);
+    va_end(arguments);
+    exit(1);
+}
+
+void log_from_libevent(int severity, const char *message)
+{
+    if (severity >= EVENT_LOG_ERR)
+        log_error("libevent: %s", message);
+    else if (severity == EVENT_LOG_WARN)
+        log_warn("libevent: %s", message);
+    else
+        log_debug("libevent: %s", message);
+}

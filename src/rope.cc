@@ -1,0 +1,57 @@
+// Sequences of references into blobs. Owns the references, never the blobs' meaning.
+#include "rope.h"
+
+#include <cassert>
+
+#include "blob.h"
+
+void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size)
+{
+    assert(offset + size <= owner->size);
+    if (size == 0)
+        return;
+    r->pieces.push_back({.owner = blob_ref(owner), .offset = offset, .size = size});
+    r->size += size;
+    r->text = nullptr;
+}
+
+void rope_add_text(struct rope *r, std::string_view text)
+{
+    if (text.empty())
+        return;
+    if (!r->text) {
+        r->text = blob_new(text.size());
+        r->pieces.push_back({.owner = r->text, .offset = 0, .size = 0});
+    }
+    blob_append(r->text, text.data(), text.size());
+    r->pieces.back().size += text.size();
+    r->size += text.size();
+}
+
+void rope_clear(struct rope *r)
+{
+    for (const struct rope_piece &piece : r->pieces)
+        blob_unref(piece.owner);
+    r->pieces.clear();
+    r->size = 0;
+    r->text = nullptr;
+}
+
+void rope_move(struct rope *to, struct rope *from)
+{
+    assert(to->pieces.empty());
+    to->pieces.swap(from->pieces);
+    to->size = from->size;
+    to->text = nullptr;
+    from->size = 0;
+    from->text = nullptr;
+}
+
+std::string rope_text(const struct rope *r)
+{
+    std::string text;
+    text.reserve(r->size);
+    for (const struct rope_piece &piece : r->pieces)
+        text.append(piece.owner->data + piece.offset, piece.size);
+    return text;
+}
