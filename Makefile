@@ -42,9 +42,9 @@ endif
 
 # the two system headers that are not clean under our warnings come in as -isystem
 INCLUDES := -Iinclude $(subst -I,-isystem ,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
-CXXFLAGS_ALL := -std=c++20 -fno-exceptions -fno-rtti -fPIE -fstack-protector-strong $(flags.$(BUILD)) \
+CXXFLAGS_ALL = -std=c++20 -fno-exceptions -fno-rtti -fPIE -fstack-protector-strong $(flags.$(BUILD)) \
   $(WARNINGS) $(INCLUDES) -DTRACER_SVC_VERSION='"$(VERSION)"' -MMD -MP $(CXXFLAGS)
-LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(flags.$(BUILD))) $(LDFLAGS)
+LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(flags.$(BUILD))) $(LDFLAGS)
 LIBS := -levent_extra -levent_core $(shell pkg-config --libs libcurl libcjson 2>/dev/null)
 
 sources   := $(wildcard src/*.cc)

@@ -84,6 +84,9 @@ void http_client_forget(struct http_client *c, uint32_t shard);
 // Ends a fetch; its `done` is never called. Not from within on_data.
 void fetch_cancel(struct fetch *f);
 
+// Whether some of the request may have reached the server by now.
+[[nodiscard]] bool fetch_was_sent(const struct fetch *f);
+
 // "Name: value" lines; "Name:" keeps curl from adding that header by itself. No Expect is ever sent.
 [[nodiscard]] struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines);
 void fetch_headers_free(struct fetch_headers *h);

@@ -1,8 +1,237 @@
-// tracer-svc: reads the configuration, makes the objects, wires them, runs, takes them down.
+// tracer-svc: reads the configuration, makes the objects, wires them, runs, takes them down in reverse.
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <malloc.h>
+#include <string>
+#include <sys/resource.h>
 
-int main()
+#include <event2/event.h>
+
+#include "api.h"
+#include "clock.h"
+#include "config.h"
+#include "discovery.h"
+#include "http_client.h"
+#include "http_server.h"
+#include "log.h"
+#include "nodes.h"
+
+// How often the end of the drain is looked for.
+constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
+// What a drain may take beyond the longest deadline of a request.
+constexpr int64_t DRAIN_GRACE_MS = 5000;
+
+enum svc_state { SVC_SERVING, SVC_DRAINING, SVC_CLOSING };
+
+// The daemon. Owns everything, for as long as the process lives.
+struct svc {
+    struct config config;
+    enum svc_state state;
+    struct event_base *base;
+    struct event *on_term, *on_int, *drain_timer;
+    struct http_client *http;
+    struct nodes *nodes;
+    struct discovery *discovery; // null with --nodes
+    struct api *api;
+    struct http_server *server;
+    int64_t close_by_ms; // monotonic; set while closing
+};
+
+// The drain delay is over: no new connection; what is under way ends or meets its deadline.
+static void begin_closing(struct svc *s)
 {
-    puts("tracer-svc " TRACER_SVC_VERSION);
-    return 0;
+    s->state = SVC_CLOSING;
+    s->close_by_ms = clock_monotonic_ms() + s->config.max_timeout_ms + DRAIN_GRACE_MS;
+    log_info("no new connections; %zu requests under way", api_in_flight(s->api));
+    http_server_stop(s->server);
+}
+
+static void on_drain_timer(evutil_socket_t, short, void *arg)
+{
+    struct svc *s = static_cast<struct svc *>(arg);
+    if (s->state == SVC_DRAINING)
+        begin_closing(s);
+    const bool done = api_in_flight(s->api) == 0 && http_server_is_idle(s->server);
+    if (done || clock_monotonic_ms() >= s->close_by_ms) {
+        event_base_loopbreak(s->base);
+        return;
+    }
+    event_add(s->drain_timer, &DRAIN_STEP);
+}
+
+// The first signal drains, the second ends at once.
+static void on_signal(evutil_socket_t number, short, void *arg)
+{
+    struct svc *s = static_cast<struct svc *>(arg);
+    if (s->state != SVC_SERVING) {
+        log_warn("second signal: ending at once");
+        event_base_loopbreak(s->base);
+        return;
+    }
+    s->state = SVC_DRAINING;
+    api_drain(s->api);
+    const int64_t delay_ms = s->config.drain_delay_ms;
+    log_info("%s: draining for %lld ms", number == SIGTERM ? "SIGTERM" : "SIGINT",
+             static_cast<long long>(delay_ms));
+    const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+    event_add(s->drain_timer, &delay);
+}
+
+static const char *text_or_null(const std::string &text)
+{
+    return text.empty() ? nullptr : text.c_str();
+}
+
+// The nodes of --nodes are always ready: nobody tells otherwise.
+static void use_given_nodes(struct svc *s)
+{
+    std::vector<struct node_record> records;
+    for (const struct config_node &n : s->config.nodes) {
+        struct node_record r;
+        r.key = r.node = n.name;
+        r.host = n.host;
+        r.port = n.port;
+        r.ready = r.serving = true;
+        records.push_back(r);
+    }
+    nodes_replace(s->nodes, &records, clock_wall_ms());
+}
+
+static void start_discovery(struct svc *s)
+{
+    const struct config *c = &s->config;
+    const struct discovery_options options = {
+        .base = s->base,
+        .http = s->http,
+        .nodes = s->nodes,
+        .poll_ms = c->poll_ms,
+        .pods_selector = c->pods_selector.c_str(),
+        .svc_selector = c->svc_selector.c_str(),
+        .ns = text_or_null(c->ns),
+        .kube_server = text_or_null(c->kube_server),
+        .token_file = text_or_null(c->kube_token_file),
+        .ca_file = text_or_null(c->kube_ca_file),
+    };
+    std::string error;
+    s->discovery = discovery_new(&options, &error);
+    if (!s->discovery)
+        log_fatal("%s", error.c_str());
+    discovery_start(s->discovery);
+}
+
+static void start_api(struct svc *s)
+{
+    const struct config *c = &s->config;
+    const struct api_options options = {
+        .broadcast = {.base = s->base,
+                      .http = s->http,
+                      .nodes = s->nodes,
+                      .max_in_flight = static_cast<size_t>(c->max_in_flight),
+                      .max_reply = static_cast<size_t>(c->max_reply)},
+        .discovery = s->discovery,
+        .timeout_ms = c->timeout_ms,
+        .max_timeout_ms = c->max_timeout_ms,
+        .max_requests = static_cast<size_t>(c->max_requests),
+    };
+    s->api = api_new(&options);
+}
+
+static void start_server(struct svc *s)
+{
+    const struct config *c = &s->config;
+    const struct http_server_options options = {
+        .base = s->base,
+        .address = c->address.c_str(),
+        .max_body = static_cast<size_t>(c->max_body),
+        .max_connections = static_cast<size_t>(c->max_connections),
+        .allow = api_allow,
+        .on_request = api_on_request,
+        .arg = s->api,
+    };
+    std::string error;
+    s->server = http_server_new(&options, &error);
+    if (!s->server)
+        log_fatal("%s", error.c_str());
+    log_info("tracer-svc " TRACER_SVC_VERSION " listens on port %u", http_server_port(s->server));
+}
+
+static void start_loop(struct svc *s)
+{
+    struct event_config *how = event_config_new();
+    if (how) {
+        event_config_set_flag(how, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+        s->base = event_base_new_with_config(how);
+        event_config_free(how);
+    }
+    if (!s->base)
+        log_fatal("no event loop: libevent found no way to wait");
+    s->on_term = evsignal_new(s->base, SIGTERM, on_signal, s);
+    s->on_int = evsignal_new(s->base, SIGINT, on_signal, s);
+    s->drain_timer = evtimer_new(s->base, on_drain_timer, s);
+    if (!s->on_term || !s->on_int || !s->drain_timer || event_add(s->on_term, nullptr) != 0 ||
+        event_add(s->on_int, nullptr) != 0)
+        log_fatal("out of memory: no signal events");
+}
+
+// The process' surroundings: no SIGPIPE, as many descriptors as allowed, a heap that is not trimmed
+// with every big reply.
+static void prepare_process()
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    event_set_log_callback(log_from_libevent);
+}
+
+static void stop(struct svc *s)
+{
+    api_free(s->api);
+    http_server_free(s->server);
+    if (s->discovery)
+        discovery_free(s->discovery);
+    http_client_free(s->http);
+    nodes_free(s->nodes);
+    event_free(s->drain_timer);
+    event_free(s->on_int);
+    event_free(s->on_term);
+    event_base_free(s->base);
+    libevent_global_shutdown();
+}
+
+static void run(struct svc *s)
+{
+    prepare_process();
+    log_configure(s->config.log_format, s->config.verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
+    start_loop(s);
+    s->http = http_client_new(s->base);
+    s->nodes = nodes_new();
+    if (s->config.nodes.empty())
+        start_discovery(s);
+    else
+        use_given_nodes(s);
+    start_api(s);
+    start_server(s);
+    event_base_loop(s->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    stop(s);
+    log_info("ended");
+}
+
+int main(int argc, char **argv)
+{
+    struct svc s = {};
+    std::string error;
+    switch (config_read(&s.config, argc, argv, getenv, &error)) {
+    case CONFIG_RUN: run(&s); return 0;
+    case CONFIG_HELP: fputs(config_help().c_str(), stdout); return 0;
+    case CONFIG_VERSION: puts("tracer-svc " TRACER_SVC_VERSION); return 0;
+    case CONFIG_BAD: break;
+    }
+    fprintf(stderr, "tracer-svc: %s\n", error.c_str());
+    return 2;
 }

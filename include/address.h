@@ -1,0 +1,14 @@
+// An address to listen on or to connect to, as text: "IP:port", "[::1]:8080", ":8080". Pure.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+struct address {
+    std::string host; // an IP address without brackets; empty: all addresses
+    uint16_t port;
+};
+
+// Reads `text`. False, and a sentence for people in `error` that says what it got and what it takes,
+// where that is no address. A port of 0 is taken: the system chooses one.
+[[nodiscard]] bool address_parse(std::string_view text, struct address *out, std::string *error);

@@ -1,0 +1,36 @@
+// The routes: checks a request, answers it or starts a broadcast for it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "broadcast.h"
+
+struct api;
+struct discovery;
+struct http_request;
+
+struct api_options {
+    struct broadcast_context broadcast; // copied; what it points to is borrowed
+    const struct discovery *discovery;  // null: the nodes were given, there is nothing to discover
+    int64_t timeout_ms;                 // of a request that does not say
+    int64_t max_timeout_ms;             // the most that one may say
+    size_t max_requests;                // broadcasts at once
+};
+
+[[nodiscard]] struct api *api_new(const struct api_options *options);
+
+// Ends the broadcasts under way; their clients get no answer. Before http_server_free.
+void api_free(struct api *a);
+
+// Fits http_request_fn; `arg` is a struct api.
+void api_on_request(void *arg, struct http_request *request);
+
+// Fits http_allow_fn.
+[[nodiscard]] const char *api_allow(std::string_view path);
+
+// From now on /readyz says that this instance goes away.
+void api_drain(struct api *a);
+
+// Broadcasts under way, those whose client has left included.
+[[nodiscard]] size_t api_in_flight(const struct api *a);

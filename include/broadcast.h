@@ -1,0 +1,51 @@
+// One client request's life: choose the nodes, send to all, collect, answer once.
+//
+// A broadcast copies what it needs of a node, so the database may change under it. It has one deadline;
+// what has not answered by then is reported as a time-out. At most `max_in_flight` of its node requests
+// are under way at once; nodes that failed the last time are asked last, so that they can not keep the
+// others waiting.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "aggregate.h"
+
+struct blob;
+struct broadcast;
+struct event_base;
+struct http_client;
+struct http_response;
+struct nodes;
+
+// What every broadcast works with; borrowed for as long as any lives.
+struct broadcast_context {
+    struct event_base *base;
+    struct http_client *http;
+    struct nodes *nodes;
+    size_t max_in_flight; // node requests of one broadcast at once
+    size_t max_reply;     // bytes of one node's reply
+};
+
+struct broadcast_request {
+    const char *method;               // what nodes are asked: GET for a HEAD
+    std::string target;               // behind a node's base URL
+    std::vector<std::string> headers; // "Name: value"
+    struct blob *body;                // a reference is taken
+    int64_t timeout_ms;               // of the whole broadcast
+    bool names_nodes;                 // ask `only` these
+    std::vector<std::string> only;
+    struct aggregate_options options;
+};
+
+// The reply; its body may be taken. The broadcast is gone when it returns.
+typedef void (*broadcast_done_fn)(void *arg, struct http_response *response);
+
+// Starts; `done` is called exactly once, never before this returns, unless it is cancelled.
+[[nodiscard]] struct broadcast *broadcast_start(const struct broadcast_context *context,
+                                                struct broadcast_request *request,
+                                                broadcast_done_fn done, void *arg);
+
+// Ends it and every node request of it; `done` is never called.
+void broadcast_cancel(struct broadcast *b);

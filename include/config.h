@@ -1,0 +1,49 @@
+// The configuration: one table of options makes the parser, the look-up in the environment and --help.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "log.h"
+
+// One entry of --nodes.
+struct config_node {
+    std::string name; // unique
+    std::string host; // IP address or name, IPv6 without brackets
+    uint16_t port;
+};
+
+struct config {
+    std::string address;
+    int64_t poll_ms;
+    std::string pods_selector;
+    std::string svc_selector;
+    bool verbose;
+    std::string ns; // empty: all namespaces
+    std::vector<struct config_node> nodes;
+    std::string kube_server; // empty: in-cluster
+    std::string kube_token_file;
+    std::string kube_ca_file;
+    int64_t timeout_ms;
+    int64_t max_timeout_ms;
+    int64_t max_requests;
+    int64_t max_connections;
+    int64_t max_in_flight;
+    int64_t max_body;  // bytes
+    int64_t max_reply; // bytes
+    int64_t drain_delay_ms;
+    enum log_format log_format;
+};
+
+enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };
+
+// Null for a variable that is not set; getenv fits.
+typedef char *(*config_getenv_fn)(const char *name);
+
+// Reads the command line, then the environment, then the defaults. CONFIG_BAD: `error` names the flag
+// or variable, what it got and what it takes.
+[[nodiscard]] enum config_action config_read(struct config *c, int argc, char *const *argv,
+                                             config_getenv_fn environment, std::string *error);
+
+// What --help prints.
+[[nodiscard]] std::string config_help();

@@ -1,0 +1,14 @@
+// GET /v1/tracer-nodes: the database and where discovery stands, as JSON. Pure.
+#pragma once
+#include <cstdint>
+#include <string>
+
+struct discovery_status;
+struct nodes;
+
+// RFC 3339 in UTC with milliseconds; "" for 0.
+[[nodiscard]] std::string status_time_text(int64_t wall_ms);
+
+// `now_ms` is the wall clock.
+[[nodiscard]] std::string status_document(const struct nodes *db,
+                                          const struct discovery_status *discovery, int64_t now_ms);

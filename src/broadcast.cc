@@ -1,0 +1,318 @@
+// One client request sent to all nodes. Owns the node requests, their replies and the deadline.
+#include "broadcast.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include <event2/event.h>
+
+#include "blob.h"
+#include "clock.h"
+#include "http_client.h"
+#include "http_response.h"
+#include "log.h"
+#include "nodes.h"
+
+// A connection that takes longer than a lost SYN and its first repetition is not worth waiting for.
+constexpr int64_t CONNECT_TIMEOUT_MS = 2500;
+// The broadcast's deadline is what counts; a transfer's own time-out only comes behind it.
+constexpr int64_t BACKSTOP_MS = 1000;
+
+enum broadcast_state { BROADCAST_COLLECTING, BROADCAST_REPLIED };
+
+// One node request. Lives as long as its broadcast.
+struct call {
+    struct broadcast *owner;
+    struct fetch *fetch; // null: not under way
+    size_t reply;        // into owner->replies
+    std::string url;
+    uint32_t shard;
+    int64_t started_ms; // monotonic; of the first try, or of the broadcast before it
+    bool suspect;       // failed the last time: asked last
+    bool retried;
+};
+
+// Lives from broadcast_start until `done` returned, or broadcast_cancel.
+struct broadcast {
+    const struct broadcast_context *context;
+    enum broadcast_state state;
+    const char *method;
+    struct blob *body;
+    struct fetch_headers *headers;
+    struct aggregate_options options;
+    std::vector<struct node_reply> replies; // ordered by name
+    std::vector<struct call> calls;         // in the order in which they are asked
+    size_t next;                            // of calls, to be sent
+    size_t in_flight;
+    size_t open;                     // calls without an outcome
+    int64_t started_ms, deadline_ms; // monotonic
+    struct event *timer;             // the deadline, or now where nothing is to be asked
+    broadcast_done_fn done;
+    void *arg;
+};
+
+static void on_fetch_done(void *arg, const struct fetch_result *result);
+
+static void broadcast_free(struct broadcast *b)
+{
+    for (struct call &c : b->calls)
+        if (c.fetch)
+            fetch_cancel(c.fetch);
+    for (struct node_reply &r : b->replies)
+        node_reply_fini(&r);
+    fetch_headers_free(b->headers);
+    blob_unref(b->body);
+    event_free(b->timer);
+    delete b;
+}
+
+void broadcast_cancel(struct broadcast *b)
+{
+    assert(b->state == BROADCAST_COLLECTING);
+    broadcast_free(b);
+}
+
+// Every node has an outcome: answers and ends.
+static void finish(struct broadcast *b)
+{
+    assert(b->state == BROADCAST_COLLECTING && b->open == 0);
+    b->state = BROADCAST_REPLIED;
+    struct http_response response;
+    aggregate_reply(b->replies, &b->options, &response);
+    b->done(b->arg, &response);
+    rope_clear(&response.body);
+    broadcast_free(b);
+}
+
+// Notes in the database what became of a node that was asked.
+static void note(struct broadcast *b, const struct node_reply *r)
+{
+    nodes_note(b->context->nodes, r->key, r->outcome, r->reason, r->status, r->ms, clock_wall_ms());
+    if (r->outcome == OUTCOME_FAILED)
+        log_debug("node %s: %s after %lld ms %s", r->name.c_str(), reason_name(r->reason),
+                  static_cast<long long>(r->ms), r->detail.c_str());
+}
+
+static bool on_fetch_data(void *arg, const char *data, size_t size)
+{
+    struct call *c = static_cast<struct call *>(arg);
+    node_reply_feed(&c->owner->replies[c->reply], data, size);
+    return true;
+}
+
+// A POST or PUT says that its body is empty; other requests just have none.
+static const char *body_of(const struct broadcast *b)
+{
+    if (b->body->size > 0)
+        return b->body->data;
+    return strcmp(b->method, "POST") == 0 || strcmp(b->method, "PUT") == 0 ? "" : nullptr;
+}
+
+static void call_send(struct broadcast *b, struct call *c)
+{
+    const int64_t now_ms = clock_monotonic_ms();
+    if (!c->retried)
+        c->started_ms = now_ms;
+    const struct fetch_options options = {
+        .method = b->method,
+        .url = c->url.c_str(),
+        .headers = b->headers,
+        .body = body_of(b),
+        .body_size = b->body->size,
+        .max_body = b->context->max_reply,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .timeout_ms = std::max<int64_t>(b->deadline_ms - now_ms, 0) + BACKSTOP_MS,
+        .shard = c->shard,
+        .fresh = c->retried,
+        .once = b->options.kind.mutation,
+        .discard = false,
+        .ca_pem = nullptr,
+        .on_data = on_fetch_data,
+        .done = on_fetch_done,
+        .arg = c,
+    };
+    c->fetch = fetch_start(b->context->http, &options);
+    b->in_flight++;
+}
+
+// Sends as much as the window lets through.
+static void refill(struct broadcast *b)
+{
+    while (b->next < b->calls.size() && b->in_flight < b->context->max_in_flight)
+        call_send(b, &b->calls[b->next++]);
+}
+
+static enum reason reason_of(enum fetch_status status)
+{
+    switch (status) {
+    case FETCH_DONE: return REASON_NONE;
+    case FETCH_CONNECT: return REASON_CONNECT;
+    case FETCH_TIMEOUT: return REASON_TIMEOUT;
+    case FETCH_RESET: return REASON_RESET;
+    case FETCH_TOO_LARGE: return REASON_TOO_LARGE;
+    case FETCH_TLS: return REASON_TLS;
+    case FETCH_GARBAGE:
+    case FETCH_STOPPED: return REASON_BAD_JSON;
+    }
+    return REASON_RESET;
+}
+
+// A GET that was refused or dropped is worth one more try on a fresh connection, as long as there is
+// time; curl may have tried twice by itself where a kept connection had died.
+static bool is_worth_a_retry(const struct broadcast *b, const struct call *c,
+                             const struct fetch_result *result)
+{
+    const bool refused = result->status == FETCH_CONNECT && result->ms < CONNECT_TIMEOUT_MS;
+    const bool dropped = result->status == FETCH_RESET && result->tries < 2;
+    return (refused || dropped) && !c->retried && !b->options.kind.mutation &&
+           clock_monotonic_ms() < b->deadline_ms;
+}
+
+static void on_fetch_done(void *arg, const struct fetch_result *result)
+{
+    struct call *c = static_cast<struct call *>(arg);
+    struct broadcast *b = c->owner;
+    struct node_reply *r = &b->replies[c->reply];
+    c->fetch = nullptr;
+    b->in_flight--;
+    if (is_worth_a_retry(b, c, result)) {
+        c->retried = true;
+        node_reply_restart(r);
+        call_send(b, c);
+        return;
+    }
+    r->ms = clock_monotonic_ms() - c->started_ms;
+    if (result->status == FETCH_DONE) {
+        node_reply_answer(r, &b->options.kind, result->http_status, result->body);
+    } else {
+        r->detail = result->error;
+        node_reply_fail(r, &b->options.kind, reason_of(result->status),
+                        result->sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
+    }
+    note(b, r);
+    b->open--;
+    if (b->open == 0)
+        finish(b);
+    else
+        refill(b);
+}
+
+// Time is up for a node that has not answered, or that was not even asked.
+static void call_expire(struct broadcast *b, struct call *c)
+{
+    struct node_reply *r = &b->replies[c->reply];
+    if (r->done)
+        return;
+    const bool sent = c->fetch && fetch_was_sent(c->fetch);
+    const bool asked = c->fetch != nullptr;
+    if (c->fetch)
+        fetch_cancel(c->fetch);
+    c->fetch = nullptr;
+    r->ms = clock_monotonic_ms() - c->started_ms;
+    r->detail = asked ? "no whole answer within the deadline" : "no turn within the deadline";
+    node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
+    if (asked)
+        note(b, r);
+    b->open--;
+}
+
+static void on_timer(evutil_socket_t, short, void *arg)
+{
+    struct broadcast *b = static_cast<struct broadcast *>(arg);
+    for (struct call &c : b->calls)
+        call_expire(b, &c);
+    b->in_flight = 0;
+    finish(b);
+}
+
+// Not asked for this request: a reply that says why.
+static void add_unasked(struct broadcast *b, const std::string &name, enum reason reason)
+{
+    struct node_reply r = {};
+    r.name = name;
+    r.ms = -1;
+    node_reply_fail(&r, &b->options.kind, reason, EFFECT_NOT_SENT);
+    b->replies.push_back(r);
+}
+
+// A node that terminates still has its sessions: it is asked for all but new ones.
+static bool may_be_asked(const struct broadcast *b, const struct node *n)
+{
+    const struct node_record &r = n->record;
+    if (r.terminating)
+        return r.serving && !b->options.kind.creates;
+    return r.ready;
+}
+
+static void add_node(struct broadcast *b, const struct node *n, const std::string &target)
+{
+    if (!may_be_asked(b, n)) {
+        add_unasked(b, n->name, REASON_NOT_READY);
+        return;
+    }
+    struct node_reply r = {};
+    r.name = n->name;
+    r.key = n->record.key;
+    b->calls.push_back({.owner = b,
+                        .fetch = nullptr,
+                        .reply = b->replies.size(),
+                        .url = n->base + target,
+                        .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
+                        .started_ms = b->started_ms,
+                        .suspect = n->asked && n->outcome == OUTCOME_FAILED,
+                        .retried = false});
+    b->replies.push_back(r);
+}
+
+// Replies come in the order of names, also those of names that nobody has.
+static void choose_nodes(struct broadcast *b, struct broadcast_request *request)
+{
+    if (!request->names_nodes) {
+        const std::vector<struct node> &all = nodes_all(b->context->nodes);
+        b->replies.reserve(all.size());
+        b->calls.reserve(all.size());
+        for (const struct node &n : all)
+            add_node(b, &n, request->target);
+        return;
+    }
+    std::sort(request->only.begin(), request->only.end());
+    for (const std::string &name : request->only) {
+        const struct node *n = nodes_find(b->context->nodes, name);
+        if (n)
+            add_node(b, n, request->target);
+        else
+            add_unasked(b, name, REASON_UNKNOWN_NODE);
+    }
+}
+
+static bool is_trusted(const struct call &c)
+{
+    return !c.suspect;
+}
+
+struct broadcast *broadcast_start(const struct broadcast_context *context,
+                                  struct broadcast_request *request, broadcast_done_fn done,
+                                  void *arg)
+{
+    struct broadcast *b = new broadcast{};
+    b->context = context;
+    b->method = request->method;
+    b->body = blob_ref(request->body);
+    b->headers = fetch_headers_new(request->headers);
+    b->options = request->options;
+    b->done = done;
+    b->arg = arg;
+    b->started_ms = clock_monotonic_ms();
+    b->deadline_ms = b->started_ms + request->timeout_ms;
+    choose_nodes(b, request);
+    std::stable_partition(b->calls.begin(), b->calls.end(), is_trusted);
+    b->open = b->calls.size();
+    b->timer = evtimer_new(context->base, on_timer, b);
+    const int64_t wait_ms = b->open == 0 ? 0 : request->timeout_ms;
+    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    if (!b->timer || event_add(b->timer, &wait) != 0)
+        log_fatal("out of memory: no timer for a request");
+    refill(b);
+    return b;
+}

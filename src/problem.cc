@@ -1,0 +1,33 @@
+// Problem documents.
+#include "problem.h"
+
+#include "http_response.h"
+#include "json_text.h"
+
+void problem_begin(std::string *out, int status, std::string_view detail)
+{
+    *out += "{\"type\":\"about:blank\",\"title\":";
+    json_append_string(out, http_status_text(status));
+    *out += ",\"status\":" + std::to_string(status) + ",\"detail\":";
+    json_append_string(out, detail);
+}
+
+void problem_end(std::string *out)
+{
+    *out += "}";
+}
+
+void problem_response_from(struct http_response *out, int status, std::string_view document)
+{
+    out->status = status;
+    out->content_type = "application/problem+json";
+    rope_add_text(&out->body, document);
+}
+
+void problem_response(struct http_response *out, int status, std::string_view detail)
+{
+    std::string document;
+    problem_begin(&document, status, detail);
+    problem_end(&document);
+    problem_response_from(out, status, document);
+}

@@ -1,0 +1,124 @@
+// The database as a document for people and scripts. Pure.
+#include "status.h"
+
+#include <cstdio>
+#include <ctime>
+
+#include "discovery.h"
+#include "json_text.h"
+#include "nodes.h"
+
+std::string status_time_text(int64_t wall_ms)
+{
+    if (wall_ms == 0)
+        return "";
+    const time_t seconds = static_cast<time_t>(wall_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    char day[32], text[48];
+    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text, sizeof text, "%s.%03dZ", day, static_cast<int>(wall_ms % 1000));
+    return text;
+}
+
+static void append_text(std::string *out, const char *key, const std::string &text)
+{
+    *out += "\"" + std::string(key) + "\":";
+    if (text.empty())
+        *out += "null";
+    else
+        json_append_string(out, text);
+}
+
+static void append_number(std::string *out, const char *key, int64_t number)
+{
+    *out += "\"" + std::string(key) + "\":" + std::to_string(number);
+}
+
+static void append_bool(std::string *out, const char *key, bool value)
+{
+    *out += "\"" + std::string(key) + "\":" + (value ? "true" : "false");
+}
+
+static void append_discovery(std::string *out, const struct discovery_status *d, int64_t now_ms)
+{
+    append_text(out, "source", d->source);
+    *out += ',';
+    append_bool(out, "synced", d->synced);
+    *out += ',';
+    append_text(out, "last-success", status_time_text(d->last_success_ms));
+    *out += ",\"age-ms\":";
+    *out += d->last_success_ms ? std::to_string(now_ms - d->last_success_ms) : "null";
+    *out += ',';
+    append_text(out, "last-attempt", status_time_text(d->last_attempt_ms));
+    *out += ',';
+    append_number(out, "rounds", static_cast<int64_t>(d->rounds));
+    *out += ',';
+    append_number(out, "failures", static_cast<int64_t>(d->failures));
+    *out += ',';
+    append_number(out, "failures-in-row", static_cast<int64_t>(d->failures_in_row));
+    *out += ',';
+    append_number(out, "rejected-endpoints", static_cast<int64_t>(d->rejected));
+    *out += ',';
+    append_text(out, "last-error", d->last_error);
+}
+
+static void append_outcome(std::string *out, const struct node &n)
+{
+    *out += "\"last-outcome\":";
+    if (!n.asked) {
+        *out += "null";
+        return;
+    }
+    *out += '{';
+    append_text(out, "outcome", outcome_name(n.outcome));
+    *out += ',';
+    append_text(out, "reason", reason_name(n.reason));
+    *out += ',';
+    append_number(out, "status", n.status);
+    *out += ',';
+    append_number(out, "ms", n.ms);
+    *out += ',';
+    append_text(out, "at", status_time_text(n.outcome_at_ms));
+    *out += '}';
+}
+
+static void append_node(std::string *out, const struct node &n)
+{
+    *out += '{';
+    append_text(out, "name", n.name);
+    *out += ',';
+    append_text(out, "node", n.record.node);
+    *out += ',';
+    append_text(out, "pod", n.record.pod);
+    *out += ',';
+    append_text(out, "namespace", n.record.ns);
+    *out += ',';
+    append_text(out, "address", n.base);
+    *out += ',';
+    append_bool(out, "ready", n.record.ready);
+    *out += ',';
+    append_bool(out, "terminating", n.record.terminating);
+    *out += ',';
+    append_text(out, "first-seen", status_time_text(n.first_seen_ms));
+    *out += ',';
+    append_text(out, "last-seen", status_time_text(n.last_seen_ms));
+    *out += ',';
+    append_outcome(out, n);
+    *out += '}';
+}
+
+std::string status_document(const struct nodes *db, const struct discovery_status *discovery,
+                            int64_t now_ms)
+{
+    std::string out = "{\"discovery\":{";
+    append_discovery(&out, discovery, now_ms);
+    out += "},\"nodes\":[";
+    bool first = true;
+    for (const struct node &n : nodes_all(db)) {
+        out += first ? "" : ",";
+        first = false;
+        append_node(&out, n);
+    }
+    return out + "]}\n";
+}

@@ -1,0 +1,257 @@
+// The option table: flags, environment, defaults, and what is said about bad values.
+#include "config.h"
+
+#include <cstring>
+#include <map>
+
+#include "cmocka_cc.h"
+
+static std::map<std::string, std::string> the_environment;
+
+static char *fake_getenv(const char *name)
+{
+    const auto at = the_environment.find(name);
+    return at == the_environment.end() ? nullptr : at->second.data();
+}
+
+// Reads a command line given as words.
+static enum config_action read_words(struct config *c, std::vector<std::string> words,
+                                     std::string *error)
+{
+    words.insert(words.begin(), "tracer-svc");
+    std::vector<char *> argv;
+    for (std::string &word : words)
+        argv.push_back(word.data());
+    argv.push_back(nullptr);
+    return config_read(c, static_cast<int>(words.size()), argv.data(), fake_getenv, error);
+}
+
+static int forget_environment(void **)
+{
+    the_environment.clear();
+    return 0;
+}
+
+static void nothing__given__gives_the_defaults(void **)
+{
+    struct config c;
+    std::string error;
+
+    assert_int_equal(read_words(&c, {}, &error), CONFIG_RUN);
+
+    assert_string_equal(c.address.c_str(), ":8080");
+    assert_int_equal(c.poll_ms, 10000);
+    assert_string_equal(c.pods_selector.c_str(), "app=container-tracer-backend");
+    assert_string_equal(c.svc_selector.c_str(), "metadata.name=container-tracer-node");
+    assert_false(c.verbose);
+    assert_string_equal(c.ns.c_str(), "");
+    assert_int_equal(c.nodes.size(), 0);
+    assert_int_equal(c.timeout_ms, 10000);
+    assert_int_equal(c.max_timeout_ms, 60000);
+    assert_int_equal(c.max_requests, 256);
+    assert_int_equal(c.max_connections, 1024);
+    assert_int_equal(c.max_in_flight, 64);
+    assert_int_equal(c.max_body, 1 << 20);
+    assert_int_equal(c.max_reply, 16 << 20);
+    assert_int_equal(c.drain_delay_ms, 5000);
+    assert_int_equal(c.log_format, LOG_AS_TEXT);
+}
+
+static void flag__and_variable_given__flag_wins(void **)
+{
+    struct config c;
+    std::string error;
+    the_environment = {{"TRACE_KUBE_DISCOVERY_POLL", "7"}, {"TRACE_KUBE_API_ADDRESS", ":1"}};
+
+    assert_int_equal(read_words(&c, {"--address", "127.0.0.1:9"}, &error), CONFIG_RUN);
+
+    assert_string_equal(c.address.c_str(), "127.0.0.1:9");
+    assert_int_equal(c.poll_ms, 7000);
+}
+
+static void variable__bad_but_flag_given__is_not_looked_at(void **)
+{
+    struct config c;
+    std::string error;
+    the_environment = {{"TRACE_KUBE_DISCOVERY_POLL", "soon"}};
+
+    assert_int_equal(read_words(&c, {"--poll", "3"}, &error), CONFIG_RUN);
+
+    assert_int_equal(c.poll_ms, 3000);
+}
+
+static void variable__empty__counts_as_unset(void **)
+{
+    struct config c;
+    std::string error;
+    the_environment = {{"TRACE_KUBE_DISCOVERY_POLL", ""}, {"TRACE_KUBE_TLS_CERT", ""}};
+
+    assert_int_equal(read_words(&c, {}, &error), CONFIG_RUN);
+
+    assert_int_equal(c.poll_ms, 10000);
+}
+
+static void spellings__of_go__are_taken(void **)
+{
+    const std::vector<std::vector<std::string>> lines = {
+        {"-address", "[::1]:8080", "-verbose"},
+        {"--address=[::1]:8080", "--verbose"},
+        {"-address=[::1]:8080", "-verbose=true"},
+        {"--address", "[::1]:8080", "--verbose=1"},
+    };
+
+    for (const auto &line : lines) {
+        struct config c;
+        std::string error;
+        assert_int_equal(read_words(&c, line, &error), CONFIG_RUN);
+        assert_string_equal(c.address.c_str(), "[::1]:8080");
+        assert_true(c.verbose);
+    }
+}
+
+static void verbose__false__beats_the_variable(void **)
+{
+    struct config c;
+    std::string error;
+    the_environment = {{"TRACE_KUBE_VERBOSE", "yes"}};
+
+    assert_int_equal(read_words(&c, {"--verbose=false"}, &error), CONFIG_RUN);
+
+    assert_false(c.verbose);
+}
+
+static void verbose__as_variable__takes_words_for_yes_and_no(void **)
+{
+    const struct {
+        const char *text;
+        bool verbose;
+    } cases[] = {{"1", true},  {"true", true},   {"yes", true}, {"on", true},  {"TRUE", true},
+                 {"0", false}, {"false", false}, {"no", false}, {"off", false}};
+
+    for (const auto &t : cases) {
+        struct config c;
+        std::string error;
+        the_environment = {{"TRACE_KUBE_VERBOSE", t.text}};
+        assert_int_equal(read_words(&c, {}, &error), CONFIG_RUN);
+        assert_int_equal(c.verbose, t.verbose);
+    }
+}
+
+static void nodes__listed__are_read_in_order(void **)
+{
+    struct config c;
+    std::string error;
+
+    assert_int_equal(
+        read_words(&c, {"--nodes", "worker-1=10.0.0.1:8080,w2=[fd00::2]:81,localhost:82"}, &error),
+        CONFIG_RUN);
+
+    assert_int_equal(c.nodes.size(), 3);
+    assert_string_equal(c.nodes[0].name.c_str(), "worker-1");
+    assert_string_equal(c.nodes[0].host.c_str(), "10.0.0.1");
+    assert_int_equal(c.nodes[0].port, 8080);
+    assert_string_equal(c.nodes[1].host.c_str(), "fd00::2");
+    assert_string_equal(c.nodes[2].name.c_str(), "localhost:82");
+    assert_string_equal(c.nodes[2].host.c_str(), "localhost");
+}
+
+static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
+{
+    const struct {
+        std::vector<std::string> words;
+        const char *says[3];
+    } cases[] = {
+        {{"--poll", "0"}, {"--poll", "\"0\"", "duration from 100ms to 24h"}},
+        {{"--poll=-5"}, {"--poll", "\"-5\"", "duration"}},
+        {{"--poll", "soon"}, {"--poll", "soon", "such as"}},
+        {{"--address", "nonsense"}, {"--address", "nonsense", "port"}},
+        {{"--address", "127.0.0.1:70000"}, {"--address", "70000", "65535"}},
+        {{"--address", ""}, {"--address", "\"\"", ""}},
+        {{"--nodes", "a=10.0.0.1:1,a=10.0.0.2:1"}, {"--nodes", "twice", "a"}},
+        {{"--nodes", "a=10.0.0.1:1,"}, {"--nodes", "HOST:PORT", ""}},
+        {{"--nodes", "a=10.0.0.1:0"}, {"--nodes", "HOST:PORT", "10.0.0.1:0"}},
+        {{"--nodes", "a=10.0.0.999:8"}, {"--nodes", "HOST:PORT", "10.0.0.999:8"}},
+        {{"--nodes", "a b=10.0.0.1:8"}, {"--nodes", "HOST:PORT", "a b"}},
+        {{"--kube-server", "10.0.0.1:6443"}, {"--kube-server", "URL", "https://"}},
+        {{"--timeout", "90s"}, {"--timeout", "90s", "--max-timeout"}},
+        {{"--max-requests", "0"}, {"--max-requests", "\"0\"", "whole number from 1"}},
+        {{"--max-requests", "1e3"}, {"--max-requests", "1e3", "whole number"}},
+        {{"--max-body", "1MB"}, {"--max-body", "1MB", "1MiB"}},
+        {{"--log-format", "xml"}, {"--log-format", "xml", "text or json"}},
+        {{"--verbose=maybe"}, {"--verbose", "maybe", "true"}},
+        {{"--certfile", "x.pem"}, {"--certfile", "TLS", ""}},
+        {{"--keyfile=x.pem"}, {"--keyfile", "TLS", ""}},
+        {{"--nodes", "a:1", "--kube-server", "http://a"}, {"--nodes", "--kube-server", ""}},
+        {{"--pods-selector", ""}, {"--pods-selector", "app=container-tracer-backend", ""}},
+        {{"--addr", ":1"}, {"--addr", "no such option", "--help"}},
+        {{"--nope"}, {"--nope", "no such option", ""}},
+        {{"-x"}, {"-x", "no such option", ""}},
+        {{"--address"}, {"--address", "takes a value", ""}},
+        {{"word"}, {"word", "not an option", ""}},
+        {{"--verbose", "false"}, {"false", "not an option", ""}},
+    };
+
+    for (const auto &t : cases) {
+        struct config c;
+        std::string error;
+        assert_int_equal(read_words(&c, t.words, &error), CONFIG_BAD);
+        for (const char *part : t.says)
+            if (!strstr(error.c_str(), part))
+                fail_msg("\"%s\" does not say %s", error.c_str(), part);
+    }
+}
+
+static void variable__bad__is_refused_naming_the_variable(void **)
+{
+    const struct {
+        const char *name, *value;
+    } cases[] = {{"TRACE_KUBE_DISCOVERY_POLL", "0"}, {"TRACE_KUBE_API_ADDRESS", "nonsense"},
+                 {"TRACE_KUBE_VERBOSE", "maybe"},    {"TRACE_KUBE_TLS_CERT", "x"},
+                 {"TRACE_KUBE_TLS_KEY", "x"},        {"TRACE_KUBE_NODES", "x"}};
+
+    for (const auto &t : cases) {
+        struct config c;
+        std::string error;
+        the_environment = {{t.name, t.value}};
+        assert_int_equal(read_words(&c, {}, &error), CONFIG_BAD);
+        assert_ptr_equal(strstr(error.c_str(), t.name), error.c_str());
+    }
+}
+
+static void help__asked_for__fits_eighty_columns_and_names_all(void **)
+{
+    struct config c;
+    std::string error;
+    for (const char *word : {"--help", "-help", "-h"})
+        assert_int_equal(read_words(&c, {word}, &error), CONFIG_HELP);
+    assert_int_equal(read_words(&c, {"--version"}, &error), CONFIG_VERSION);
+
+    const std::string help = config_help();
+
+    size_t begin = 0;
+    for (size_t end; (end = help.find('\n', begin)) != std::string::npos; begin = end + 1)
+        assert_true(end - begin <= 80);
+    for (const char *name : {"--address", "TRACE_KUBE_API_ADDRESS", "--drain-delay", "--help"})
+        assert_non_null(strstr(help.c_str(), name));
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(nothing__given__gives_the_defaults, forget_environment),
+        cmocka_unit_test_setup(flag__and_variable_given__flag_wins, forget_environment),
+        cmocka_unit_test_setup(variable__bad_but_flag_given__is_not_looked_at, forget_environment),
+        cmocka_unit_test_setup(variable__empty__counts_as_unset, forget_environment),
+        cmocka_unit_test_setup(spellings__of_go__are_taken, forget_environment),
+        cmocka_unit_test_setup(verbose__false__beats_the_variable, forget_environment),
+        cmocka_unit_test_setup(verbose__as_variable__takes_words_for_yes_and_no,
+                               forget_environment),
+        cmocka_unit_test_setup(nodes__listed__are_read_in_order, forget_environment),
+        cmocka_unit_test_setup(value__bad__is_refused_naming_flag_and_what_it_takes,
+                               forget_environment),
+        cmocka_unit_test_setup(variable__bad__is_refused_naming_the_variable, forget_environment),
+        cmocka_unit_test_setup(help__asked_for__fits_eighty_columns_and_names_all,
+                               forget_environment),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,126 @@
+// The database of tracer-nodes.
+#include "nodes.h"
+
+#include "cmocka_cc.h"
+
+static struct node_record record(const char *key, const char *node, const char *pod,
+                                 const char *ns = "a", const char *host = "10.0.0.1")
+{
+    struct node_record r;
+    r.key = key;
+    r.node = node;
+    r.pod = pod;
+    r.ns = ns;
+    r.host = host;
+    r.port = 8080;
+    r.ready = r.serving = true;
+    return r;
+}
+
+static bool replace(struct nodes *db, std::vector<struct node_record> records, int64_t now_ms = 1)
+{
+    return nodes_replace(db, &records, now_ms);
+}
+
+static void names__of_nodes__are_as_short_as_they_can_be(void **)
+{
+    struct nodes *db = nodes_new();
+
+    replace(db, {record("1", "w1", "p"), record("2", "w2", "p", "a"), record("3", "w2", "q", "a"),
+                 record("4", "w3", "p", "a"), record("5", "w3", "p", "b")});
+
+    const char *names[] = {"w1", "w2/p", "w2/q", "w3/a/p", "w3/b/p"};
+    assert_int_equal(nodes_all(db).size(), 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(nodes_all(db)[i].name.c_str(), names[i]);
+    assert_non_null(nodes_find(db, "w3/b/p"));
+    assert_null(nodes_find(db, "w3"));
+    nodes_free(db);
+}
+
+static void replace__with_the_same__says_that_nothing_changed(void **)
+{
+    struct nodes *db = nodes_new();
+
+    assert_true(replace(db, {record("1", "w1", "p"), record("2", "w2", "q")}, 5));
+    assert_false(replace(db, {record("2", "w2", "q"), record("1", "w1", "p")}, 9));
+    assert_int_equal(nodes_find(db, "w1")->first_seen_ms, 5);
+    assert_int_equal(nodes_find(db, "w1")->last_seen_ms, 9);
+
+    struct node_record other = record("1", "w1", "p");
+    other.ready = false;
+    assert_true(replace(db, {other, record("2", "w2", "q")}));
+    assert_true(replace(db, {other}));
+    nodes_free(db);
+}
+
+static void slots__over_replacements__stay_and_stay_unique(void **)
+{
+    struct nodes *db = nodes_new();
+    replace(db, {record("1", "w1", "p"), record("2", "w2", "p"), record("3", "w3", "p")});
+    const uint32_t kept = nodes_find(db, "w3")->slot;
+
+    replace(db, {record("4", "w0", "p"), record("3", "w3", "p"), record("5", "w4", "p")});
+
+    assert_int_equal(nodes_find(db, "w3")->slot, kept);
+    bool taken[3] = {};
+    for (const struct node &n : nodes_all(db)) {
+        assert_true(n.slot < 3);
+        assert_false(taken[n.slot]);
+        taken[n.slot] = true;
+    }
+    nodes_free(db);
+}
+
+static void outcome__noted__stays_with_the_key(void **)
+{
+    struct nodes *db = nodes_new();
+    replace(db, {record("1", "w1", "p")});
+    nodes_note(db, "1", OUTCOME_FAILED, REASON_TIMEOUT, 0, 1000, 77);
+    nodes_note(db, "gone", OUTCOME_OK, REASON_NONE, 200, 1, 77);
+
+    replace(db, {record("1", "renamed", "p")});
+
+    const struct node *n = nodes_find(db, "renamed");
+    assert_true(n->asked);
+    assert_int_equal(n->reason, REASON_TIMEOUT);
+    assert_int_equal(n->outcome_at_ms, 77);
+    nodes_free(db);
+}
+
+static void records__with_a_key_twice__count_once(void **)
+{
+    struct nodes *db = nodes_new();
+
+    replace(db, {record("1", "w1", "p"), record("1", "w2", "p")});
+
+    assert_int_equal(nodes_all(db).size(), 1);
+    assert_string_equal(nodes_all(db)[0].name.c_str(), "w1");
+    nodes_free(db);
+}
+
+static void base__of_an_address__is_a_url(void **)
+{
+    struct nodes *db = nodes_new();
+    struct node_record six = record("1", "w1", "p", "a", "fd00::2"), tls = record("2", "w2", "p");
+    tls.https = true;
+
+    replace(db, {six, tls});
+
+    assert_string_equal(nodes_find(db, "w1")->base.c_str(), "http://[fd00::2]:8080");
+    assert_string_equal(nodes_find(db, "w2")->base.c_str(), "https://10.0.0.1:8080");
+    nodes_free(db);
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names__of_nodes__are_as_short_as_they_can_be),
+        cmocka_unit_test(replace__with_the_same__says_that_nothing_changed),
+        cmocka_unit_test(slots__over_replacements__stay_and_stay_unique),
+        cmocka_unit_test(outcome__noted__stays_with_the_key),
+        cmocka_unit_test(records__with_a_key_twice__count_once),
+        cmocka_unit_test(base__of_an_address__is_a_url),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,43 @@
+// Node replies for tests.
+#include "replies.h"
+
+#include "blob.h"
+
+struct node_reply reply_answer(const char *name, const struct request_kind *kind, int status,
+                               const std::string &body)
+{
+    struct node_reply r = {};
+    r.name = name;
+    r.ms = 12;
+    struct blob *bytes = blob_new(body.size());
+    blob_append(bytes, body.data(), body.size());
+    node_reply_feed(&r, bytes->data, bytes->size);
+    node_reply_answer(&r, kind, status, bytes);
+    blob_unref(bytes);
+    return r;
+}
+
+struct node_reply reply_failure(const char *name, const struct request_kind *kind,
+                                enum reason reason, enum effect effect, int64_t ms)
+{
+    struct node_reply r = {};
+    r.name = name;
+    r.ms = ms;
+    node_reply_fail(&r, kind, reason, effect);
+    return r;
+}
+
+std::string header_of(const struct http_response *response, const char *name)
+{
+    for (const struct http_header &h : response->headers)
+        if (h.name == name)
+            return h.value;
+    return "";
+}
+
+void replies_free(std::vector<struct node_reply> *replies)
+{
+    for (struct node_reply &r : *replies)
+        node_reply_fini(&r);
+    replies->clear();
+}
