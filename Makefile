@@ -42,7 +42,7 @@ endif
 
 # the two system headers that are not clean under our warnings come in as -isystem
 INCLUDES := -Iinclude $(subst -I,-isystem ,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
-CXXFLAGS_ALL = -std=c++20 -fno-exceptions -fno-rtti -fPIE -fstack-protector-strong $(flags.$(BUILD)) \
+CXXFLAGS_ALL  = -std=c++20 -fno-exceptions -fno-rtti -fPIE -fstack-protector-strong $(flags.$(BUILD)) \
   $(WARNINGS) $(INCLUDES) -DTRACER_SVC_VERSION='"$(VERSION)"' -MMD -MP $(CXXFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(flags.$(BUILD))) $(LDFLAGS)
 LIBS := -levent_extra -levent_core $(shell pkg-config --libs libcurl libcjson 2>/dev/null)
@@ -87,7 +87,8 @@ $(out)/obj/test/%.o: test/%.cc Makefile
 
 $(out)/test/%: $(out)/obj/test/%.o $(library) $(support)
 	@mkdir -p $(@D) && echo "  LINK $@"
-	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(TEST_LIBS) -lcmocka
+$(out)/test/http_client_tls_test: TEST_LIBS := -levent_openssl -lssl -lcrypto
 
 check: $(unit)
 	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)

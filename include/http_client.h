@@ -21,7 +21,7 @@ enum fetch_status {
     FETCH_DONE,      // a whole HTTP reply, of whatever status
     FETCH_CONNECT,   // no connection: refused, no route, name unknown, connect time-out
     FETCH_TIMEOUT,   // no whole reply within timeout_ms
-    FETCH_RESET,     // the connection ended before the reply did
+    FETCH_RESET,     // the connection ended before the reply did, or its chunks are broken
     FETCH_TOO_LARGE, // more body than max_body
     FETCH_TLS,       // handshake or certificate
     FETCH_GARBAGE,   // not HTTP
@@ -31,18 +31,19 @@ enum fetch_status {
 struct fetch_result {
     enum fetch_status status;
     int http_status;     // 0 where no status line was read
-    int64_t ms;          // from fetch_start to now
+    int64_t ms;          // from fetch_start to its end
     bool sent;           // some of the request may have reached the server
     unsigned tries;      // how often curl began to send it (it may, for a GET on a kept connection)
     long connects;       // new connections made
     long retry_after_s;  // Retry-After in seconds; -1 where absent or not a number
-    const char *warning; // the reply's Warning header, "" where absent; borrowed
+    const char *warning; // the reply's first Warning header, "" where absent; borrowed
     const char *error;   // curl's words, "" for FETCH_DONE; borrowed
     struct blob *body;   // borrowed: take a reference to keep it; never null
 };
 
 // Called exactly once for a fetch that was not cancelled, never before fetch_start returns. The fetch
-// is gone when it returns. It may start and cancel other fetches.
+// ends with this call: it must not be cancelled any more. It may start and cancel other fetches, but
+// not free the client.
 typedef void (*fetch_done_fn)(void *arg, const struct fetch_result *result);
 
 // Called with each piece of a body as it arrives. False ends the fetch with FETCH_STOPPED. It must
@@ -57,12 +58,13 @@ struct fetch_options {
     const struct fetch_headers *headers; // null: none
     const char *body;                    // null: none
     size_t body_size;
-    size_t max_body;            // bytes of reply body, beyond which it is FETCH_TOO_LARGE
+    size_t max_body;            // of reply body, in bytes; also with discard: SIZE_MAX for a stream
     int64_t connect_timeout_ms; // 0: 1000
     int64_t timeout_ms;         // of all; 0: none, for a stream
     uint32_t shard;
     bool fresh;   // a new connection, not a kept one
-    bool once;    // fresh, closed afterwards, and never sent a second time: for mutations
+    bool once;    // fresh, closed afterwards, and never sent a second time: for mutations (curl
+                  // resends on a kept connection that died, whatever the method)
     bool discard; // do not collect the body: on_data is all that sees it
     const std::string *ca_pem; // https: trust these certificates only; null: the system's
     fetch_data_fn on_data;     // null: none
@@ -73,21 +75,23 @@ struct fetch_options {
 // Returns the client; never null. curl_global_init has been done by it.
 [[nodiscard]] struct http_client *http_client_new(struct event_base *base);
 
-// Ends what is still under way without a call of `done`, closes all connections.
+// Ends what is still under way without a call of `done`, closes all connections. Before the event_base
+// is freed; not from within `done`.
 void http_client_free(struct http_client *c);
 
-// Closes kept connections of a shard, such as after its trust anchors changed.
+// Closes kept connections of a shard, such as after its trust anchors changed. Fetches under way on it
+// go on.
 void http_client_forget(struct http_client *c, uint32_t shard);
 
+// Never null: what cannot be started ends as FETCH_CONNECT, like all else through `done`.
 [[nodiscard]] struct fetch *fetch_start(struct http_client *c, const struct fetch_options *options);
 
 // Ends a fetch; its `done` is never called. Not from within on_data.
 void fetch_cancel(struct fetch *f);
 
-// Whether some of the request may have reached the server by now.
-[[nodiscard]] bool fetch_was_sent(const struct fetch *f);
-
-// "Name: value" lines; "Name:" keeps curl from adding that header by itself. No Expect is ever sent.
+// "Name: value" lines; "Name:" keeps curl from adding that header by itself. By itself it adds Host,
+// Accept, a User-Agent of ours, and Content-Length to a body; no Content-Type and never an Expect. A
+// line with a control character in it is left out.
 [[nodiscard]] struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines);
 void fetch_headers_free(struct fetch_headers *h);
 

@@ -1,0 +1,396 @@
+// HTTP requests over curl. Owns the fetches under way and a pool of curl's easy handles, on which all
+// that never differs is set once. Knows nothing of what is asked or answered.
+//
+// Callbacks of curl only record; fetches end in on_transfer_done or on_failed, from the event loop.
+#include "http_client.h"
+
+#include <cassert>
+#include <cstring>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include <curl/curl.h>
+#include <event2/event.h>
+
+#include "blob.h"
+#include "clock.h"
+#include "http_client_easy.h"
+#include "http_client_loop.h"
+#include "log.h"
+
+constexpr size_t POOL_MAX = 256;              // easy handles kept for later
+constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long unacknowledged is dead
+constexpr int STREAM_KEEPALIVE_PROBES = 3;
+constexpr struct timeval AT_ONCE = {.tv_sec = 0, .tv_usec = 0};
+constexpr size_t WARNING_MAX = 1024; // bytes kept of a Warning header
+
+struct http_client {
+    struct curl_loop *loop;
+    struct fetch_headers *no_headers;   // for requests that bring none
+    std::vector<CURL *> pool;           // easy handles at rest; the last one used is the next
+    std::vector<struct fetch *> live;   // all fetches, at fetch.slot
+    std::vector<struct fetch *> failed; // those that could not be started, for on_failed
+    struct event *failed_timer;
+};
+
+// Lives from fetch_start until its `done` has returned or until fetch_cancel.
+struct fetch {
+    struct http_client *client;
+    struct shard *shard; // null: never added, or out of it again
+    CURL *easy;
+    size_t slot; // in client->live
+    fetch_done_fn done;
+    fetch_data_fn on_data;
+    void *arg;
+    int64_t begun_ms;
+    int64_t timeout_ms;
+    size_t max_body;
+    size_t received; // bytes of body
+    bool once;
+    bool discard;
+    bool patient;              // a stream or Kubernetes: TCP must notice a dead peer by itself
+    bool in_headers;           // between a status line and the empty line
+    enum fetch_status stopped; // why on_body ended it; FETCH_DONE: it did not
+    int http_status;
+    unsigned tries;
+    long retry_after_s;
+    std::string warning;
+    struct blob *body;
+    char error[CURL_ERROR_SIZE];
+};
+
+// Whether a line of a reply's head, which no NUL ends, is the header of this name.
+static bool is_header(const char *line, size_t line_size, const char *name)
+{
+    const size_t size = strlen(name);
+    return line_size > size && line[size] == ':' && strncasecmp(line, name, size) == 0;
+}
+
+// The digits of a Retry-After; -1 for a date or a number without sense.
+static long parse_seconds(const std::string &value)
+{
+    if (value.empty() || value.size() > 9)
+        return -1;
+    long seconds = 0;
+    for (const char c : value) {
+        if (c < '0' || c > '9')
+            return -1;
+        seconds = seconds * 10 + (c - '0');
+    }
+    return seconds;
+}
+
+// What stands after "Name:", without the blanks around it.
+static std::string header_value(const std::string &line)
+{
+    const size_t begin = line.find_first_not_of(" \t", line.find(':') + 1);
+    const size_t end = line.find_last_not_of(" \t\r\n");
+    if (begin == std::string::npos || end == std::string::npos || end < begin)
+        return "";
+    return line.substr(begin, end - begin + 1);
+}
+
+// A reply begins, perhaps after another of status 1xx: nothing of that one stays.
+static void begin_reply(struct fetch *f, const std::string &status_line)
+{
+    f->in_headers = true;
+    f->retry_after_s = -1;
+    f->warning.clear();
+    f->http_status = 0;
+    const size_t space = status_line.find(' ');
+    for (size_t i = space + 1; space != std::string::npos && i < space + 4; i++)
+        if (i < status_line.size() && status_line[i] >= '0' && status_line[i] <= '9')
+            f->http_status = f->http_status * 10 + (status_line[i] - '0');
+}
+
+// Called by curl with each line of a reply's head, and with trailers, which do not count.
+static size_t on_header(char *data, size_t, size_t size, void *arg)
+{
+    struct fetch *f = static_cast<struct fetch *>(arg);
+    if (f->http_status < 200 && size >= 5 && memcmp(data, "HTTP/", 5) == 0) {
+        begin_reply(f, std::string(data, size));
+        return size;
+    }
+    if (!f->in_headers)
+        return size;
+    if (data[0] == '\r' || data[0] == '\n') {
+        f->in_headers = false;
+        return size;
+    }
+    if (is_header(data, size, "Retry-After"))
+        f->retry_after_s = parse_seconds(header_value(std::string(data, size)));
+    else if (is_header(data, size, "Warning") && f->warning.empty())
+        f->warning = header_value(std::string(data, size)).substr(0, WARNING_MAX);
+    return size;
+}
+
+// Ends the transfer from within on_body, for a reason that curl does not know.
+static size_t stop(struct fetch *f, enum fetch_status why)
+{
+    f->stopped = why;
+    return CURL_WRITEFUNC_ERROR;
+}
+
+// Called by curl with each piece of the body, at most 16 KB.
+static size_t on_body(char *data, size_t, size_t size, void *arg)
+{
+    struct fetch *f = static_cast<struct fetch *>(arg);
+    if (f->received == 0) {
+        curl_off_t length = -1;
+        curl_easy_getinfo(f->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+        if (length > 0 && static_cast<uint64_t>(length) > f->max_body)
+            return stop(f, FETCH_TOO_LARGE);
+        if (length > 0 && !f->discard)
+            blob_reserve(f->body, static_cast<size_t>(length));
+    }
+    if (size > f->max_body - f->received)
+        return stop(f, FETCH_TOO_LARGE);
+    f->received += size;
+    if (!f->discard)
+        blob_append(f->body, data, size);
+    if (f->on_data && !f->on_data(f->arg, data, size))
+        return stop(f, FETCH_STOPPED);
+    return size;
+}
+
+// Called by curl whenever it is about to send the request, also when it sends it again.
+static int on_send(void *arg, char *, char *, int, int)
+{
+    struct fetch *f = static_cast<struct fetch *>(arg);
+    if (f->once && f->tries > 0)
+        return CURL_PREREQFUNC_ABORT;
+    f->tries++;
+    return CURL_PREREQFUNC_OK;
+}
+
+// Called by curl with a new socket. Without these a watch on a dead server would stay for hours.
+static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype)
+{
+    struct fetch *f = static_cast<struct fetch *>(arg);
+    curl_loop_opened(f->client->loop, fd);
+    if (f->patient) {
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &STREAM_UNACKED_MS, sizeof STREAM_UNACKED_MS);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &STREAM_KEEPALIVE_PROBES,
+                   sizeof STREAM_KEEPALIVE_PROBES);
+    }
+    return CURL_SOCKOPT_OK;
+}
+
+// Sets the callbacks, those whose data is the client's.
+static void set_callbacks(CURL *e, struct curl_loop *loop)
+{
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
+    curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, curl_loop_close_socket);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, loop);
+}
+
+// Makes the fetch the owner of its handle.
+static void set_owner(CURL *e, struct fetch *f)
+{
+    curl_easy_setopt(e, CURLOPT_PRIVATE, f);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, f->error);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, f);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, f);
+    curl_easy_setopt(e, CURLOPT_PREREQDATA, f);
+    curl_easy_setopt(e, CURLOPT_SOCKOPTDATA, f);
+}
+
+static CURL *take_easy(struct http_client *c)
+{
+    if (!c->pool.empty()) {
+        CURL *easy = c->pool.back();
+        c->pool.pop_back();
+        return easy;
+    }
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        log_fatal("out of memory: a curl handle");
+    easy_set_constants(easy);
+    set_callbacks(easy, c->loop);
+    return easy;
+}
+
+static void give_easy(struct http_client *c, CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr); // it dies with the fetch
+    if (c->pool.size() < POOL_MAX)
+        c->pool.push_back(easy);
+    else
+        curl_easy_cleanup(easy);
+}
+
+// curl reports both of its time-outs alike. Ours of all is over by now if that was the one.
+static enum fetch_status timeout_status(const struct fetch *f, int64_t ms)
+{
+    return f->timeout_ms > 0 && ms >= f->timeout_ms ? FETCH_TIMEOUT : FETCH_CONNECT;
+}
+
+static enum fetch_status status_of(const struct fetch *f, CURLcode code, int64_t ms)
+{
+    if (f->stopped != FETCH_DONE)
+        return f->stopped;
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return timeout_status(f, ms);
+    return easy_status(code, f->tries > 0);
+}
+
+static const char *error_words(const struct fetch *f, enum fetch_status status, CURLcode code)
+{
+    if (status == FETCH_DONE)
+        return "";
+    if (status == FETCH_TOO_LARGE)
+        return "the reply's body is too large";
+    if (status == FETCH_STOPPED)
+        return "stopped by the receiver";
+    return f->error[0] ? f->error : curl_easy_strerror(code);
+}
+
+// Takes a fetch out of the client's lists; curl has let it go.
+static void unlink_fetch(struct fetch *f)
+{
+    std::vector<struct fetch *> *live = &f->client->live;
+    live->back()->slot = f->slot;
+    (*live)[f->slot] = live->back();
+    live->pop_back();
+    give_easy(f->client, f->easy);
+    f->easy = nullptr;
+}
+
+static void fetch_free(struct fetch *f)
+{
+    blob_unref(f->body);
+    delete f;
+}
+
+// The one end of every fetch that is not cancelled.
+static void finish(struct fetch *f, CURLcode code)
+{
+    const int64_t ms = clock_monotonic_ms() - f->begun_ms;
+    const enum fetch_status status = status_of(f, code, ms);
+    long connects = 0;
+    curl_easy_getinfo(f->easy, CURLINFO_NUM_CONNECTS, &connects);
+    const struct fetch_result result = {
+        .status = status,
+        .http_status = f->http_status,
+        .ms = ms,
+        .sent = f->tries > 0,
+        .tries = f->tries,
+        .connects = connects,
+        .retry_after_s = f->retry_after_s,
+        .warning = f->warning.c_str(),
+        .error = error_words(f, status, code),
+        .body = f->body,
+    };
+    unlink_fetch(f);
+    f->done(f->arg, &result);
+    fetch_free(f);
+}
+
+// curl has ended a transfer, and it is out of its shard.
+static void on_transfer_done(void *, CURL *easy, CURLcode code)
+{
+    char *owner = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+    struct fetch *f = reinterpret_cast<struct fetch *>(owner);
+    f->shard = nullptr;
+    finish(f, code);
+}
+
+// Ends one fetch that could not be started, later than its start.
+static void on_failed(evutil_socket_t, short, void *arg)
+{
+    struct http_client *c = static_cast<struct http_client *>(arg);
+    if (c->failed.empty())
+        return; // cancelled meanwhile
+    struct fetch *f = c->failed.back();
+    c->failed.pop_back();
+    if (!c->failed.empty())
+        event_add(c->failed_timer, &AT_ONCE);
+    finish(f, CURLE_FAILED_INIT);
+}
+
+static void fail_later(struct fetch *f)
+{
+    f->client->failed.push_back(f);
+    event_add(f->client->failed_timer, &AT_ONCE);
+}
+
+struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
+{
+    struct fetch *f = new fetch{};
+    f->client = c;
+    f->easy = take_easy(c);
+    f->slot = c->live.size();
+    c->live.push_back(f);
+    f->done = o->done;
+    f->on_data = o->on_data;
+    f->arg = o->arg;
+    f->begun_ms = clock_monotonic_ms();
+    f->timeout_ms = o->timeout_ms;
+    f->max_body = o->max_body;
+    f->once = o->once;
+    f->discard = o->discard;
+    f->patient = o->timeout_ms == 0 || o->shard == FETCH_SHARD_KUBERNETES;
+    f->retry_after_s = -1;
+    f->body = blob_new(0);
+    set_owner(f->easy, f);
+    struct shard *s = curl_loop_shard(c->loop, o->shard);
+    const struct fetch_headers *headers = o->headers ? o->headers : c->no_headers;
+    if (easy_set_request(f->easy, o, headers) && shard_add(s, f->easy))
+        f->shard = s;
+    else
+        fail_later(f);
+    return f;
+}
+
+void fetch_cancel(struct fetch *f)
+{
+    assert(f->easy); // or it is in its `done`
+    struct http_client *c = f->client;
+    if (f->shard)
+        shard_remove(f->shard, f->easy);
+    else
+        std::erase(c->failed, f);
+    unlink_fetch(f);
+    fetch_free(f);
+}
+
+struct http_client *http_client_new(struct event_base *base)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        log_fatal("curl cannot be initialised");
+    struct http_client *c = new http_client{};
+    c->loop = curl_loop_new(base, on_transfer_done, c);
+    c->no_headers = fetch_headers_new({});
+    c->failed_timer = evtimer_new(base, on_failed, c);
+    if (!c->failed_timer)
+        log_fatal("out of memory: a timer");
+    return c;
+}
+
+// The order is curl's: transfers out of their multi handles, easy handles, multi handles, at last what
+// their callbacks use.
+void http_client_free(struct http_client *c)
+{
+    if (!c)
+        return;
+    while (!c->live.empty())
+        fetch_cancel(c->live.back());
+    for (CURL *easy : c->pool)
+        curl_easy_cleanup(easy);
+    curl_loop_free(c->loop);
+    event_free(c->failed_timer);
+    fetch_headers_free(c->no_headers);
+    delete c;
+    curl_global_cleanup();
+}
+
+void http_client_forget(struct http_client *c, uint32_t shard)
+{
+    curl_loop_forget(c->loop, shard);
+}

@@ -1,0 +1,178 @@
+// The options of curl's easy handles and the sense of its result codes. Owns header lists; knows
+// nothing of loops, connections or replies.
+#include "http_client_easy.h"
+
+#include <cstring>
+#include <strings.h>
+
+#include "log.h"
+
+constexpr int64_t DEFAULT_CONNECT_MS = 1000; // where the caller names no time
+constexpr long KUBERNETES_LIFETIME_S = 900;  // then to another of its servers, with today's CA
+
+const char *fetch_status_name(enum fetch_status s)
+{
+    switch (s) {
+    case FETCH_DONE: return "done";
+    case FETCH_CONNECT: return "connect";
+    case FETCH_TIMEOUT: return "timeout";
+    case FETCH_RESET: return "reset";
+    case FETCH_TOO_LARGE: return "too-large";
+    case FETCH_TLS: return "tls";
+    case FETCH_GARBAGE: return "garbage";
+    case FETCH_STOPPED: return "stopped";
+    }
+    return "unknown";
+}
+
+static bool is_header(const std::string &line, const char *name)
+{
+    const size_t size = strlen(name);
+    return line.size() > size && line[size] == ':' && strncasecmp(line.c_str(), name, size) == 0;
+}
+
+static bool has_control_character(const std::string &s)
+{
+    for (const char c : s)
+        if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f)
+            return true;
+    return false;
+}
+
+static void headers_add(struct fetch_headers *h, const char *line)
+{
+    struct curl_slist *list = curl_slist_append(h->list, line);
+    if (!list)
+        log_fatal("out of memory: request headers");
+    h->list = list;
+}
+
+struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines)
+{
+    struct fetch_headers *h = new fetch_headers{.list = nullptr};
+    bool has_agent = false;
+    bool has_type = false;
+    for (const std::string &line : lines) {
+        if (has_control_character(line) || is_header(line, "Expect"))
+            continue;
+        has_agent = has_agent || is_header(line, "User-Agent");
+        has_type = has_type || is_header(line, "Content-Type");
+        headers_add(h, line.c_str());
+    }
+    headers_add(h, "Expect:"); // curl waits a second for 100 Continue before a body of 1 MB
+    if (!has_type)
+        headers_add(h, "Content-Type:"); // curl takes a body for a form
+    if (!has_agent)
+        headers_add(h, "User-Agent: tracer-svc/" TRACER_SVC_VERSION);
+    return h;
+}
+
+void fetch_headers_free(struct fetch_headers *h)
+{
+    if (!h)
+        return;
+    curl_slist_free_all(h->list);
+    delete h;
+}
+
+void easy_set_constants(CURL *e)
+{
+    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); // do not wait for a resolver's thread
+    curl_easy_setopt(e, CURLOPT_PROXY, "");      // whatever http_proxy says
+    curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(e, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
+    curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L); // 64 KB with each TLS request otherwise
+    curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, 0L); // 7.88 walks the cache in every transfer
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 30L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(e, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    curl_easy_setopt(e, CURLOPT_CAPATH, nullptr); // it would be trusted besides CAINFO_BLOB
+}
+
+// Sets method and body. The order matters: POSTFIELDS makes it a POST, HTTPGET and NOBODY change that.
+static CURLcode set_method(CURL *e, const struct fetch_options *o)
+{
+    const bool is_head = strcmp(o->method, "HEAD") == 0;
+    const bool is_get = strcmp(o->method, "GET") == 0;
+    // these say how long their body is, even if there is none
+    const bool posts = strcmp(o->method, "POST") == 0 || strcmp(o->method, "PUT") == 0 ||
+                       strcmp(o->method, "PATCH") == 0;
+    const bool has_body = !is_head && (o->body || posts);
+    const curl_off_t size = o->body ? static_cast<curl_off_t>(o->body_size) : 0;
+    curl_easy_setopt(e, CURLOPT_POSTFIELDS, has_body ? (o->body ? o->body : "") : nullptr);
+    curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, has_body ? size : curl_off_t{-1});
+    if (!has_body)
+        curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt(e, CURLOPT_NOBODY, is_head ? 1L : 0L);
+    const bool is_default = is_head || (is_get && !has_body);
+    return curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, is_default ? nullptr : o->method);
+}
+
+static void set_trust(CURL *e, const std::string *ca_pem)
+{
+    if (!ca_pem) {
+        curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, nullptr);
+        return;
+    }
+    struct curl_blob blob = {
+        .data = const_cast<char *>(ca_pem->data()),
+        .len = ca_pem->size(),
+        .flags = CURL_BLOB_NOCOPY,
+    };
+    curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
+}
+
+bool easy_set_request(CURL *e, const struct fetch_options *o, const struct fetch_headers *headers)
+{
+    const int64_t connect_ms =
+        o->connect_timeout_ms > 0 ? o->connect_timeout_ms : DEFAULT_CONNECT_MS;
+    const long lifetime_s = o->shard == FETCH_SHARD_KUBERNETES ? KUBERNETES_LIFETIME_S : 0L;
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers->list);
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect_ms));
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, static_cast<long>(o->timeout_ms));
+    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, lifetime_s);
+    curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, (o->fresh || o->once) ? 1L : 0L);
+    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, o->once ? 1L : 0L);
+    set_trust(e, o->ca_pem);
+    // curl refuses strings of 8 MB
+    return set_method(e, o) == CURLE_OK && curl_easy_setopt(e, CURLOPT_URL, o->url) == CURLE_OK;
+}
+
+static bool is_tls_error(CURLcode code)
+{
+    static const CURLcode codes[] = {
+        CURLE_SSL_CONNECT_ERROR,        CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ENGINE_NOTFOUND,
+        CURLE_SSL_ENGINE_SETFAILED,     CURLE_SSL_CERTPROBLEM,          CURLE_SSL_CIPHER,
+        CURLE_USE_SSL_FAILED,           CURLE_SSL_ENGINE_INITFAILED,    CURLE_SSL_CACERT_BADFILE,
+        CURLE_SSL_SHUTDOWN_FAILED,      CURLE_SSL_CRL_BADFILE,          CURLE_SSL_ISSUER_ERROR,
+        CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_SSL_INVALIDCERTSTATUS,    CURLE_SSL_CLIENTCERT,
+    };
+    for (const CURLcode c : codes)
+        if (c == code)
+            return true;
+    return false;
+}
+
+enum fetch_status easy_status(CURLcode code, bool sent)
+{
+    if (code == CURLE_OK)
+        return FETCH_DONE;
+    if (is_tls_error(code))
+        return FETCH_TLS;
+    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST || !sent)
+        return FETCH_CONNECT;
+    // HTTP/0.9 and other versions; a head that makes no sense; an encoding nobody asked for
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY ||
+        code == CURLE_BAD_CONTENT_ENCODING)
+        return FETCH_GARBAGE;
+    return FETCH_RESET;
+}

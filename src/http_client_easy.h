@@ -1,0 +1,20 @@
+// What is set on a curl easy handle, and what its result codes mean. Private to http_client.
+#pragma once
+#include <curl/curl.h>
+
+#include "http_client.h"
+
+struct fetch_headers {
+    struct curl_slist *list;
+};
+
+// Sets what is the same in every request, callbacks aside.
+void easy_set_constants(CURL *e);
+
+// Sets what differs between requests, callbacks aside: all of it, as the handle comes from another
+// request. False where curl refuses it.
+[[nodiscard]] bool easy_set_request(CURL *e, const struct fetch_options *o,
+                                    const struct fetch_headers *headers);
+
+// What a transfer's result means, time-outs aside. `sent`: curl had begun to send the request.
+[[nodiscard]] enum fetch_status easy_status(CURLcode code, bool sent);

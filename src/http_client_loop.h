@@ -1,0 +1,41 @@
+// curl's multi handles on an event loop: shards, their timers, the sockets. Private to http_client.
+//
+// A shard is one curl multi handle with one timer. Sockets stay registered with libevent between the
+// transfers of a connection; curl says when it closes one.
+#pragma once
+#include <cstdint>
+
+#include <curl/curl.h>
+
+struct event_base;
+struct curl_loop;
+struct shard;
+
+// A transfer has ended and is out of its shard. Called from the loop, never from within curl, so it
+// may add and remove transfers.
+typedef void (*transfer_done_fn)(void *arg, CURL *easy, CURLcode code);
+
+[[nodiscard]] struct curl_loop *curl_loop_new(struct event_base *base, transfer_done_fn done,
+                                              void *arg);
+
+// Closes all connections. No transfer may be under way.
+void curl_loop_free(struct curl_loop *l);
+
+// The shard of this number, made when first asked for. It lives until it is forgotten and its last
+// transfer has been removed, or until curl_loop_free.
+[[nodiscard]] struct shard *curl_loop_shard(struct curl_loop *l, uint32_t number);
+
+// Closes the kept connections of a shard; its transfers go on, new ones get new connections.
+void curl_loop_forget(struct curl_loop *l, uint32_t number);
+
+// Tells that curl has made a socket for a connection: for CURLOPT_SOCKOPTFUNCTION.
+void curl_loop_opened(struct curl_loop *l, curl_socket_t fd);
+
+// Fits CURLOPT_CLOSESOCKETFUNCTION, with the curl_loop as its data: a connection outlives the easy
+// handle that opened it.
+int curl_loop_close_socket(void *loop, curl_socket_t fd);
+
+[[nodiscard]] bool shard_add(struct shard *s, CURL *easy);
+
+// Ends a transfer that is not yet done. The shard may be gone afterwards.
+void shard_remove(struct shard *s, CURL *easy);
