@@ -236,6 +236,9 @@ static enum fetch_status status_of(const struct fetch *f, CURLcode code, int64_t
         return f->stopped;
     if (code == CURLE_OPERATION_TIMEDOUT)
         return timeout_status(f, ms);
+    // curl 7.88 is content with a connection that ends within the reply's head
+    if (code == CURLE_OK && (f->in_headers || f->http_status < 200))
+        return FETCH_RESET;
     return easy_status(code, f->tries > 0);
 }
 
@@ -247,6 +250,8 @@ static const char *error_words(const struct fetch *f, enum fetch_status status, 
         return "the reply's body is too large";
     if (status == FETCH_STOPPED)
         return "stopped by the receiver";
+    if (code == CURLE_OK)
+        return "the connection ended within the reply's head";
     return f->error[0] ? f->error : curl_easy_strerror(code);
 }
 

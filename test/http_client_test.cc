@@ -15,27 +15,7 @@
 #define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
 #define OK      OK_HEAD "\r\nhello"
 
-struct setup {
-    struct fetching f;
-    struct tcp_server *server;
-    std::string url;
-};
-
-static struct setup begin(const std::vector<struct tcp_reply> &script)
-{
-    struct setup s = {.f = fetching_begin(), .server = nullptr, .url = {}};
-    s.server = tcp_server_new(s.f.base, "127.0.0.1", 0, script);
-    s.url = tcp_server_url(s.server, "/a/../b?c=%2f");
-    return s;
-}
-
-static void end(struct setup *s)
-{
-    fetching_end(&s->f);
-    tcp_server_free(s->server);
-}
-
-static const std::string &request(const struct setup *s, size_t number)
+static const std::string &request(const struct fetching *s, size_t number)
 {
     return tcp_server_requests(s->server).at(number);
 }
@@ -73,6 +53,8 @@ static const struct reply_case reply_cases[] = {
     {"", TCP_CLOSE, FETCH_RESET, 0, ""},
     {"", TCP_RESET, FETCH_RESET, 0, ""},
     {"HTTP/1.1 200 OK\r\nContent-Le", TCP_CLOSE, FETCH_RESET, 200, ""},
+    {OK_HEAD, TCP_CLOSE, FETCH_RESET, 200, ""},
+    {"HTTP/1.1 100 Continue\r\n\r\n", TCP_CLOSE, FETCH_RESET, 100, ""},
     {OK_HEAD "\r\nhel", TCP_CLOSE, FETCH_RESET, 200, "hel"},
     {OK_HEAD "\r\nhel", TCP_RESET, FETCH_RESET, 200, nullptr},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", TCP_CLOSE, FETCH_RESET,
@@ -88,9 +70,9 @@ static const struct reply_case reply_cases[] = {
 static void fetch__scripted_replies__status_and_body(void **)
 {
     for (const struct reply_case &c : reply_cases) {
-        struct setup s = begin({{c.reply, c.then}});
+        struct fetching s = fetching_begin({{c.reply, c.then}});
 
-        const struct outcome o = fetching_get(&s.f, s.url);
+        const struct outcome o = fetching_get(&s, s.url);
 
         if (o.status != c.status || o.http_status != c.http_status || (c.body && o.body != c.body))
             fail_msg("%s: %s %d '%s' (%s)", c.reply, fetch_status_name(o.status), o.http_status,
@@ -101,33 +83,33 @@ static void fetch__scripted_replies__status_and_body(void **)
         assert_true(o.sent);
         assert_int_equal(o.tries, 1);
         assert_int_equal(tcp_server_requests(s.server).size(), 1);
-        end(&s);
+        fetching_end(&s);
     }
 }
 
 static void fetch__second_on_a_server__reuses_the_connection(void **)
 {
-    struct setup s = begin({{OK, TCP_KEEP}});
+    struct fetching s = fetching_begin({{OK, TCP_KEEP}});
 
-    const struct outcome first = fetching_get(&s.f, s.url);
-    const struct outcome second = fetching_get(&s.f, s.url);
+    const struct outcome first = fetching_get(&s, s.url);
+    const struct outcome second = fetching_get(&s, s.url);
 
     assert_int_equal(first.connects, 1);
     assert_int_equal(second.connects, 0);
     assert_int_equal(second.status, FETCH_DONE);
     assert_int_equal(tcp_server_connections(s.server), 1);
-    end(&s);
+    fetching_end(&s);
 }
 
 static void fetch__get__sends_the_request_as_told_and_no_more(void **)
 {
-    struct setup s = begin({{OK, TCP_KEEP}});
+    struct fetching s = fetching_begin({{OK, TCP_KEEP}});
     struct fetch_headers *h =
         fetch_headers_new({"X-Id: 7", "Accept:", "Expect: x", "Bad: a\r\nb: c"});
     struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
     options.headers = h;
 
-    struct outcome o = fetching_do(&s.f, &options);
+    struct outcome o = fetching_do(&s, &options);
     const std::string host = s.url.substr(7, s.url.find('/', 7) - 7);
     const std::string want = "GET /a/../b?c=%2f HTTP/1.1\r\nHost: " + host +
                              "\r\nX-Id: 7\r\nUser-Agent: tracer-svc/" TRACER_SVC_VERSION "\r\n\r\n";
@@ -135,7 +117,7 @@ static void fetch__get__sends_the_request_as_told_and_no_more(void **)
     assert_int_equal(o.status, FETCH_DONE);
     assert_string_equal(request(&s, 0).c_str(), want.c_str());
     fetch_headers_free(h);
-    end(&s);
+    fetching_end(&s);
 }
 
 // One client, one easy handle: nothing of a request may stay for the next.
@@ -155,7 +137,7 @@ static void fetch__methods_in_turn__each_as_told(void **)
         {"HEAD", nullptr, nullptr},
         {"PUT", nullptr, "Content-Length: 0\r\n"},
     };
-    struct setup s = begin({{OK, TCP_CLOSE}});
+    struct fetching s = fetching_begin({{OK, TCP_CLOSE}});
     size_t number = 0;
     for (const char *const *turn : turns) {
         struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
@@ -163,7 +145,7 @@ static void fetch__methods_in_turn__each_as_told(void **)
         options.body = turn[1];
         options.body_size = turn[1] ? strlen(turn[1]) : 0;
 
-        const struct outcome o = fetching_do(&s.f, &options);
+        const struct outcome o = fetching_do(&s, &options);
         const std::string &seen = request(&s, number++);
 
         assert_int_equal(o.status, FETCH_DONE);
@@ -177,12 +159,12 @@ static void fetch__methods_in_turn__each_as_told(void **)
         assert_false(contains(seen, "Content-Type"));
         assert_true(contains(seen, "Accept: */*\r\n"));
     }
-    end(&s);
+    fetching_end(&s);
 }
 
 static void fetch__put_of_two_megabytes__sends_all_without_expect(void **)
 {
-    struct setup s = begin({{OK, TCP_KEEP}});
+    struct fetching s = fetching_begin({{OK, TCP_KEEP}});
     const std::string body(2000000, 'x');
     struct fetch_headers *h = fetch_headers_new({"Content-Type: a/b", "User-Agent: me"});
     struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
@@ -192,7 +174,7 @@ static void fetch__put_of_two_megabytes__sends_all_without_expect(void **)
     options.body_size = body.size();
     options.once = true;
 
-    const struct outcome o = fetching_do(&s.f, &options);
+    const struct outcome o = fetching_do(&s, &options);
 
     assert_int_equal(o.status, FETCH_DONE);
     assert_true(o.ms < 900);
@@ -201,7 +183,7 @@ static void fetch__put_of_two_megabytes__sends_all_without_expect(void **)
     assert_true(contains(request(&s, 0), "Content-Type: a/b\r\n"));
     assert_true(contains(request(&s, 0), "User-Agent: me\r\n"));
     fetch_headers_free(h);
-    end(&s);
+    fetching_end(&s);
 }
 
 static void fetch__reply_with_warning_and_retry_after__tells_them(void **)
@@ -218,16 +200,17 @@ static void fetch__reply_with_warning_and_retry_after__tells_them(void **)
         {"Retry-Afterwards: 3\r\n", -1},
     };
     for (const auto &c : cases) {
-        struct setup s = begin({{std::string("HTTP/1.1 429 Slow\r\nWARNING:  299 - \"a b\" \r\n") +
-                                     c.line + "Warning: second\r\nContent-Length: 0\r\n\r\n",
-                                 TCP_KEEP}});
+        struct fetching s =
+            fetching_begin({{std::string("HTTP/1.1 429 Slow\r\nWARNING:  299 - \"a b\" \r\n") +
+                                 c.line + "Warning: second\r\nContent-Length: 0\r\n\r\n",
+                             TCP_KEEP}});
 
-        const struct outcome o = fetching_get(&s.f, s.url);
+        const struct outcome o = fetching_get(&s, s.url);
 
         assert_int_equal(o.http_status, 429);
         assert_string_equal(o.warning.c_str(), "299 - \"a b\"");
         assert_int_equal(o.retry_after_s, c.seconds);
-        end(&s);
+        fetching_end(&s);
     }
 }
 
@@ -245,16 +228,16 @@ static void fetch__body_over_the_limit__is_too_large(void **)
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n", 39, FETCH_TOO_LARGE},
     };
     for (const auto &c : cases) {
-        struct setup s = begin({{c.head + std::string(40, 'x'), TCP_CLOSE}});
+        struct fetching s = fetching_begin({{c.head + std::string(40, 'x'), TCP_CLOSE}});
         struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
         options.max_body = c.limit;
 
-        const struct outcome o = fetching_do(&s.f, &options);
+        const struct outcome o = fetching_do(&s, &options);
 
         assert_int_equal(o.status, c.status);
         assert_int_equal(o.http_status, 200);
         assert_true(o.body.size() <= c.limit);
-        end(&s);
+        fetching_end(&s);
     }
 }
 
@@ -268,7 +251,7 @@ static bool on_piece(void *arg, const char *data, size_t size)
 static void fetch__receiver_says_stop__is_stopped(void **)
 {
     for (const bool discard : {false, true}) {
-        struct setup s = begin(
+        struct fetching s = fetching_begin(
             {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n",
               TCP_KEEP}});
         struct outcome o = {};
@@ -276,31 +259,31 @@ static void fetch__receiver_says_stop__is_stopped(void **)
         options.on_data = on_piece;
         options.discard = discard;
 
-        struct fetch *f = fetch_start(s.f.client, &options);
-        fetching_wait(&s.f, &o);
+        struct fetch *f = fetch_start(s.client, &options);
+        fetching_wait(&s, &o);
 
         assert_non_null(f);
         assert_int_equal(o.status, FETCH_STOPPED);
         assert_string_equal(o.body.c_str(), discard ? "" : "abcdefg");
-        end(&s);
+        fetching_end(&s);
     }
 }
 
 static void fetch__server_refuses__is_connect(void **)
 {
-    struct setup s = begin({{OK, TCP_KEEP}});
+    struct fetching s = fetching_begin({{OK, TCP_KEEP}});
     const std::string url = s.url;
     tcp_server_free(s.server);
-    s.server = tcp_server_new(s.f.base, "127.0.0.1", 0, {{OK, TCP_KEEP}});
+    s.server = tcp_server_new(s.base, "127.0.0.1", 0, {{OK, TCP_KEEP}});
 
-    const struct outcome o = fetching_get(&s.f, url);
+    const struct outcome o = fetching_get(&s, url);
 
     assert_int_equal(o.status, FETCH_CONNECT);
     assert_false(o.sent);
     assert_int_equal(o.tries, 0);
     assert_int_equal(o.http_status, 0);
     assert_string_not_equal(o.error.c_str(), "");
-    end(&s);
+    fetching_end(&s);
 }
 
 static void fetch__url_of_no_use__is_connect_later(void **)
@@ -308,7 +291,7 @@ static void fetch__url_of_no_use__is_connect_later(void **)
     const std::string huge = "http://127.0.0.1/" + std::string(9000000, 'x');
     for (const char *url : {huge.c_str(), "http://", "ftp://127.0.0.1/", "http://127.0.0.1:99999/",
                             "http://127.0.0.1/a b"}) {
-        struct fetching f = fetching_begin();
+        struct fetching f = fetching_begin({});
 
         const struct outcome o = fetching_get(&f, url);
 
@@ -321,33 +304,33 @@ static void fetch__url_of_no_use__is_connect_later(void **)
 
 static void fetch__name_instead_of_an_address__is_resolved(void **)
 {
-    struct setup s = begin({{OK, TCP_KEEP}});
+    struct fetching s = fetching_begin({{OK, TCP_KEEP}});
     const std::string port = std::to_string(tcp_server_port(s.server));
 
     for (unsigned i = 0; i < 3; i++) {
-        const struct outcome o = fetching_get(&s.f, "http://localhost:" + port + "/");
+        const struct outcome o = fetching_get(&s, "http://localhost:" + port + "/");
         const struct outcome unknown =
-            fetching_get(&s.f, "http://no-such-name.invalid:" + port + "/");
+            fetching_get(&s, "http://no-such-name.invalid:" + port + "/");
         assert_int_equal(o.status, FETCH_DONE);
         assert_int_equal(unknown.status, FETCH_CONNECT);
     }
 
-    end(&s);
+    fetching_end(&s);
 }
 
 static void fetch__server_hangs__times_out_in_time(void **)
 {
     for (const char *bytes : {"", "HTTP/1.1 100 Continue\r\n\r\n", OK_HEAD "\r\nhel"}) {
-        struct setup s = begin({{bytes, TCP_KEEP}});
+        struct fetching s = fetching_begin({{bytes, TCP_KEEP}});
         struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
         options.timeout_ms = 60;
 
-        const struct outcome o = fetching_do(&s.f, &options);
+        const struct outcome o = fetching_do(&s, &options);
 
         assert_int_equal(o.status, FETCH_TIMEOUT);
         assert_true(o.ms >= 60 && o.ms < 1000);
         assert_true(o.sent);
-        end(&s);
+        fetching_end(&s);
     }
 }
 
@@ -386,7 +369,7 @@ static void fetch__connection_never_stands__is_connect_or_timeout(void **)
     int fillers[3];
     const int listener = full_listener(&url, fillers, 3);
     for (const auto &c : cases) {
-        struct fetching f = fetching_begin();
+        struct fetching f = fetching_begin({});
         struct fetch_options options = fetching_options(url.c_str(), nullptr);
         options.connect_timeout_ms = c.connect_ms;
         options.timeout_ms = c.timeout_ms;
@@ -405,16 +388,16 @@ static void fetch__connection_never_stands__is_connect_or_timeout(void **)
 
 static void fetch__proxy_in_the_environment__is_ignored(void **)
 {
-    struct setup s = begin({{OK, TCP_KEEP}});
+    struct fetching s = fetching_begin({{OK, TCP_KEEP}});
     setenv("http_proxy", "http://127.0.0.1:1/", 1);
     setenv("all_proxy", "http://127.0.0.1:1/", 1);
 
-    const struct outcome o = fetching_get(&s.f, s.url);
+    const struct outcome o = fetching_get(&s, s.url);
 
     assert_int_equal(o.status, FETCH_DONE);
     unsetenv("http_proxy");
     unsetenv("all_proxy");
-    end(&s);
+    fetching_end(&s);
 }
 
 int main()

@@ -1,4 +1,4 @@
-// A client on a loop of its own. Owns both.
+// A client on a loop of its own. Owns both, and the server.
 #include "fetching.h"
 
 #include <cstdio>
@@ -7,18 +7,27 @@
 #include <event2/event.h>
 
 #include "blob.h"
+#include "tcp_server.h"
 
-struct fetching fetching_begin()
+struct fetching fetching_begin(const std::vector<struct tcp_reply> &script)
 {
     struct event_base *base = event_base_new();
     if (!base)
         abort();
-    return {.base = base, .client = http_client_new(base)};
+    struct fetching f = {
+        .base = base, .client = http_client_new(base), .server = nullptr, .url = {}};
+    if (!script.empty()) {
+        f.server = tcp_server_new(base, "127.0.0.1", 0, script);
+        f.url = tcp_server_url(f.server, "/a/../b?c=%2f");
+    }
+    return f;
 }
 
 void fetching_end(struct fetching *f)
 {
     http_client_free(f->client);
+    if (f->server)
+        tcp_server_free(f->server);
     event_base_free(f->base);
 }
 

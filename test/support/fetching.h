@@ -1,14 +1,19 @@
-// A client on a loop of its own, and what its fetches came to, for tests.
+// A client on a loop of its own, perhaps a server, and what its fetches came to, for tests.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "http_client.h"
 
 struct event_base;
+struct tcp_reply;
+struct tcp_server;
 
 struct fetching {
     struct event_base *base;
     struct http_client *client;
+    struct tcp_server *server; // null: none
+    std::string url;           // on the server
 };
 
 // What `done` said; the strings are copies.
@@ -26,7 +31,8 @@ struct outcome {
     std::string body;
 };
 
-[[nodiscard]] struct fetching fetching_begin();
+// A server with this script on 127.0.0.1; an empty script: no server.
+[[nodiscard]] struct fetching fetching_begin(const std::vector<struct tcp_reply> &script);
 void fetching_end(struct fetching *f);
 
 // A GET with 5 s, at most 1 MB of body, on the first shard; `done` is on_fetch_outcome.
