@@ -90,6 +90,11 @@ $(out)/test/%: $(out)/obj/test/%.o $(library) $(support)
 	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(TEST_LIBS) -lcmocka
 $(out)/test/http_client_tls_test: TEST_LIBS := -levent_openssl -lssl -lcrypto
 
+# benchmarks, on demand: make build/release/bench/fanout_bench
+$(out)/bench/%: test/bench/%.cc $(library) Makefile
+	@mkdir -p $(@D) && echo "  LINK $@"
+	$(Q)$(CXX) $(filter-out -MMD -MP,$(CXXFLAGS_ALL)) $(LDFLAGS_ALL) -o $@ $< $(library) $(LIBS)
+
 check: $(unit)
 	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)
 check-e2e: all sim $(e2e)

@@ -72,7 +72,7 @@ struct fetch_options {
     void *arg; // of done and on_data
 };
 
-// Returns the client; never null. curl_global_init has been done by it.
+// Returns the client; never null. It does curl_global_init; the program must ignore SIGPIPE.
 [[nodiscard]] struct http_client *http_client_new(struct event_base *base);
 
 // Ends what is still under way without a call of `done`, closes all connections. Before the event_base

@@ -1,6 +1,7 @@
 // A client on a loop of its own. Owns both, and the server.
 #include "fetching.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -11,6 +12,7 @@
 
 struct fetching fetching_begin(const std::vector<struct tcp_reply> &script)
 {
+    signal(SIGPIPE, SIG_IGN); // as the client wants it
     struct event_base *base = event_base_new();
     if (!base)
         abort();
