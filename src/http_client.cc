@@ -273,12 +273,10 @@ static void fetch_free(struct fetch *f)
 }
 
 // The one end of every fetch that is not cancelled.
-static void finish(struct fetch *f, CURLcode code)
+static void finish(struct fetch *f, CURLcode code, long connects)
 {
     const int64_t ms = clock_monotonic_ms() - f->begun_ms;
     const enum fetch_status status = status_of(f, code, ms);
-    long connects = 0;
-    curl_easy_getinfo(f->easy, CURLINFO_NUM_CONNECTS, &connects);
     const struct fetch_result result = {
         .status = status,
         .http_status = f->http_status,
@@ -300,10 +298,12 @@ static void finish(struct fetch *f, CURLcode code)
 static void on_transfer_done(void *, CURL *easy, CURLcode code)
 {
     char *owner = nullptr;
+    long connects = 0;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
     struct fetch *f = reinterpret_cast<struct fetch *>(owner);
     f->shard = nullptr;
-    finish(f, code);
+    finish(f, code, connects);
 }
 
 // Ends one fetch that could not be started, later than its start.
@@ -316,7 +316,7 @@ static void on_failed(evutil_socket_t, short, void *arg)
     c->failed.pop_back();
     if (!c->failed.empty())
         event_add(c->failed_timer, &AT_ONCE);
-    finish(f, CURLE_FAILED_INIT);
+    finish(f, CURLE_FAILED_INIT, 0);
 }
 
 static void fail_later(struct fetch *f)

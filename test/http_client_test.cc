@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "cmocka_cc.h"
 #include "fetching.h"
 #include "tcp_server.h"
@@ -162,10 +164,10 @@ static void fetch__methods_in_turn__each_as_told(void **)
     fetching_end(&s);
 }
 
-static void fetch__put_of_two_megabytes__sends_all_without_expect(void **)
+static void fetch__put_of_over_a_megabyte__sends_all_without_expect(void **)
 {
     struct fetching s = fetching_begin({{OK, TCP_KEEP}});
-    const std::string body(2000000, 'x');
+    const std::string body(1100000, 'x');
     struct fetch_headers *h = fetch_headers_new({"Content-Type: a/b", "User-Agent: me"});
     struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
     options.method = "PUT";
@@ -177,7 +179,6 @@ static void fetch__put_of_two_megabytes__sends_all_without_expect(void **)
     const struct outcome o = fetching_do(&s, &options);
 
     assert_int_equal(o.status, FETCH_DONE);
-    assert_true(o.ms < 900);
     assert_true(request(&s, 0).ends_with(body));
     assert_false(contains(request(&s, 0), "Expect"));
     assert_true(contains(request(&s, 0), "Content-Type: a/b\r\n"));
@@ -318,6 +319,54 @@ static void fetch__name_instead_of_an_address__is_resolved(void **)
     fetching_end(&s);
 }
 
+static void on_readable(evutil_socket_t, short, void *arg)
+{
+    ++*static_cast<unsigned *>(arg);
+}
+
+// How many of some new sockets, which have the lowest free descriptors, the loop sees readable.
+static unsigned readable_of(struct event_base *base, unsigned pairs)
+{
+    unsigned seen = 0;
+    std::vector<struct event *> events;
+    std::vector<int> fds;
+    for (unsigned i = 0; i < pairs; i++) {
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        for (const int side : {0, 1}) {
+            assert_int_equal(write(pair[side], "x", 1), 1);
+            events.push_back(event_new(base, pair[!side], EV_READ, on_readable, &seen));
+            event_add(events.back(), nullptr);
+            fds.push_back(pair[side]);
+        }
+    }
+    for (unsigned i = 0; i < 3; i++)
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    for (struct event *e : events)
+        event_free(e);
+    for (const int fd : fds)
+        close(fd);
+    return seen;
+}
+
+// libevent keeps one registration per descriptor: one that is left behind makes the next owner deaf.
+static void fetch__its_sockets_closed__their_descriptors_serve_others(void **)
+{
+    for (const char *host : {"127.0.0.1", "no-such-name.invalid"}) {
+        struct fetching s = fetching_begin({{OK, TCP_KEEP}});
+        const std::string url =
+            std::string("http://") + host + ":" + std::to_string(tcp_server_port(s.server)) + "/";
+        struct fetch_options options = fetching_options(url.c_str(), nullptr);
+        options.once = true; // the connection is not kept
+
+        const struct outcome o = fetching_do(&s, &options);
+
+        assert_int_equal(o.calls, 1);
+        assert_int_equal(readable_of(s.base, 8), 16);
+        fetching_end(&s);
+    }
+}
+
 static void fetch__server_hangs__times_out_in_time(void **)
 {
     for (const char *bytes : {"", "HTTP/1.1 100 Continue\r\n\r\n", OK_HEAD "\r\nhel"}) {
@@ -328,7 +377,7 @@ static void fetch__server_hangs__times_out_in_time(void **)
         const struct outcome o = fetching_do(&s, &options);
 
         assert_int_equal(o.status, FETCH_TIMEOUT);
-        assert_true(o.ms >= 60 && o.ms < 1000);
+        assert_true(o.ms >= 60 && o.ms < 3000);
         assert_true(o.sent);
         fetching_end(&s);
     }
@@ -348,7 +397,7 @@ static int full_listener(std::string *url, int *fillers, size_t filler_count)
     assert_int_equal(getsockname(listener, address, &size), 0);
     for (size_t i = 0; i < filler_count; i++) {
         fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        assert_int_not_equal(connect(fillers[i], address, size), 1);
+        (void)connect(fillers[i], address, size); // in progress, for ever
     }
     *url = "http://127.0.0.1:" + std::to_string(ntohs(where.sin_port)) + "/";
     return listener;
@@ -377,7 +426,7 @@ static void fetch__connection_never_stands__is_connect_or_timeout(void **)
         const struct outcome o = fetching_do(&f, &options);
 
         assert_int_equal(o.status, c.status);
-        assert_true(o.ms >= 60 && o.ms < 1000);
+        assert_true(o.ms >= 60 && o.ms < 3000);
         assert_false(o.sent);
         fetching_end(&f);
     }
@@ -407,13 +456,14 @@ int main()
         cmocka_unit_test(fetch__second_on_a_server__reuses_the_connection),
         cmocka_unit_test(fetch__get__sends_the_request_as_told_and_no_more),
         cmocka_unit_test(fetch__methods_in_turn__each_as_told),
-        cmocka_unit_test(fetch__put_of_two_megabytes__sends_all_without_expect),
+        cmocka_unit_test(fetch__put_of_over_a_megabyte__sends_all_without_expect),
         cmocka_unit_test(fetch__reply_with_warning_and_retry_after__tells_them),
         cmocka_unit_test(fetch__body_over_the_limit__is_too_large),
         cmocka_unit_test(fetch__receiver_says_stop__is_stopped),
         cmocka_unit_test(fetch__server_refuses__is_connect),
         cmocka_unit_test(fetch__url_of_no_use__is_connect_later),
         cmocka_unit_test(fetch__name_instead_of_an_address__is_resolved),
+        cmocka_unit_test(fetch__its_sockets_closed__their_descriptors_serve_others),
         cmocka_unit_test(fetch__server_hangs__times_out_in_time),
         cmocka_unit_test(fetch__connection_never_stands__is_connect_or_timeout),
         cmocka_unit_test(fetch__proxy_in_the_environment__is_ignored),

@@ -198,7 +198,7 @@ static void https__handshake_never_ends__is_connect(void **)
     const struct outcome o = fetching_do(&s, &options);
 
     assert_int_equal(o.status, FETCH_CONNECT);
-    assert_true(o.ms >= 100 && o.ms < 2000);
+    assert_true(o.ms >= 100 && o.ms < 3000);
     assert_false(o.sent);
     fetching_end(&s);
     authority_free(&a);
