@@ -89,6 +89,9 @@ void http_client_forget(struct http_client *c, uint32_t shard);
 // Ends a fetch; its `done` is never called. Not from within on_data.
 void fetch_cancel(struct fetch *f);
 
+// Whether some of the request may have reached the server by now.
+[[nodiscard]] bool fetch_was_sent(const struct fetch *f);
+
 // "Name: value" lines; "Name:" keeps curl from adding that header by itself. By itself it adds Host,
 // Accept, a User-Agent of ours, and Content-Length to a body; no Content-Type and never an Expect. A
 // line with a control character in it is left out.

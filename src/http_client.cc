@@ -365,6 +365,11 @@ void fetch_cancel(struct fetch *f)
     fetch_free(f);
 }
 
+bool fetch_was_sent(const struct fetch *f)
+{
+    return f->tries > 0;
+}
+
 struct http_client *http_client_new(struct event_base *base)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

@@ -1,0 +1,236 @@
+// Programs and clusters under test.
+#include "e2e.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cmocka_cc.h"
+
+constexpr int64_t PATIENCE_MS = 30000; // programs under valgrind or a sanitizer are slow
+constexpr unsigned STEP_US = 5000;     // between two looks
+
+static std::string build_path(const char *name)
+{
+    const char *build = getenv("TRACER_BUILD");
+    return std::string(build ? build : "build/release") + "/" + name;
+}
+
+// The words to run: $TRACER_WRAPPER (such as valgrind) before the daemon, then the program.
+static std::vector<std::string> command_of(const char *name, const std::vector<std::string> &args)
+{
+    std::vector<std::string> words;
+    const char *wrapper = strcmp(name, "tracer-svc") == 0 ? getenv("TRACER_WRAPPER") : nullptr;
+    std::string rest = wrapper ? wrapper : "";
+    while (!rest.empty()) {
+        const size_t space = std::min(rest.find(' '), rest.size());
+        if (space > 0)
+            words.push_back(rest.substr(0, space));
+        rest.erase(0, space + 1);
+    }
+    words.push_back(build_path(name));
+    words.insert(words.end(), args.begin(), args.end());
+    return words;
+}
+
+struct program program_start(const char *name, std::vector<std::string> args)
+{
+    char path[] = "/tmp/tracer-test-XXXXXX";
+    const int log = mkostemp(path, O_CLOEXEC);
+    int input[2];
+    assert_true(log >= 0);
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    std::vector<std::string> words = command_of(name, args);
+    std::vector<char *> argv;
+    for (std::string &word : words)
+        argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const int pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(input[0], STDIN_FILENO);
+        dup2(log, STDOUT_FILENO);
+        dup2(log, STDERR_FILENO);
+        execvp(argv[0], argv.data());
+        _exit(127);
+    }
+    close(input[0]);
+    close(log);
+    return {.pid = pid, .input = input[1], .log = path};
+}
+
+std::string program_log(const struct program *p)
+{
+    std::string text;
+    FILE *file = fopen(p->log.c_str(), "re");
+    char piece[4096];
+    while (file) {
+        const size_t size = fread(piece, 1, sizeof piece, file);
+        if (size == 0)
+            break;
+        text.append(piece, size);
+    }
+    if (file)
+        fclose(file);
+    return text;
+}
+
+static bool has_ended(const struct program *p)
+{
+    siginfo_t info = {};
+    return waitid(P_PID, static_cast<id_t>(p->pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid != 0;
+}
+
+void program_wait_for(const struct program *p, const char *text)
+{
+    const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (!has(program_log(p), text)) {
+        if (has_ended(p) && !has(program_log(p), text))
+            fail_msg("ended without \"%s\":\n%s", text, program_log(p).c_str());
+        if (clock_monotonic_ms() > end_ms)
+            fail_msg("no \"%s\" in:\n%s", text, program_log(p).c_str());
+        usleep(STEP_US);
+    }
+}
+
+int program_wait(struct program *p)
+{
+    const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (!has_ended(p)) {
+        if (clock_monotonic_ms() > end_ms) {
+            kill(p->pid, SIGKILL);
+            fail_msg("did not end:\n%s", program_log(p).c_str());
+        }
+        usleep(STEP_US);
+    }
+    int status = 0;
+    waitpid(p->pid, &status, 0);
+    close(p->input);
+    const std::string log = program_log(p);
+    if (has(log, "ERROR: AddressSanitizer") || has(log, "ERROR: LeakSanitizer") ||
+        has(log, "runtime error:") ||
+        has(log, "== ERROR SUMMARY: 0 errors") != has(log, "== ERROR SUMMARY:"))
+        fail_msg("a memory checker complains:\n%s", log.c_str());
+    unlink(p->log.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int program_stop(struct program *p, int signal_number)
+{
+    kill(p->pid, signal_number);
+    return program_wait(p);
+}
+
+// The rest of the line of the log that begins with `key`.
+static std::string log_value(const struct program *p, const char *key)
+{
+    const std::string log = "\n" + program_log(p);
+    const size_t at = log.find("\n" + std::string(key));
+    if (at == std::string::npos)
+        return "";
+    const size_t begin = at + 1 + strlen(key);
+    return log.substr(begin, log.find('\n', begin) - begin);
+}
+
+struct cluster cluster_start(std::vector<std::string> args)
+{
+    struct cluster c;
+    args.push_back("--exit-with-stdin");
+    c.sim = program_start("tracer-sim", args);
+    program_wait_for(&c.sim, "\nready");
+    c.api = log_value(&c.sim, "api=");
+    c.control = log_value(&c.sim, "control=");
+    c.nodes = log_value(&c.sim, "nodes=");
+    return c;
+}
+
+void cluster_stop(struct cluster *c)
+{
+    assert_int_equal(program_stop(&c->sim, SIGTERM), 0);
+}
+
+std::string cluster_do(const struct cluster *c, const char *method, const std::string &target)
+{
+    const struct reply r = http(method, c->control + target);
+    if (r.status != 200)
+        fail_msg("%s %s: %d %s", method, target.c_str(), r.status, r.body.c_str());
+    return r.body;
+}
+
+struct svc svc_start(std::vector<std::string> args)
+{
+    struct svc s;
+    args.insert(args.begin(), {"--address", "127.0.0.1:0"});
+    s.daemon = program_start("tracer-svc", args);
+    program_wait_for(&s.daemon, "listens on port ");
+    const std::string log = program_log(&s.daemon);
+    const size_t at = log.find("listens on port ") + strlen("listens on port ");
+    s.url = "http://127.0.0.1:" + log.substr(at, log.find('\n', at) - at);
+    return s;
+}
+
+struct svc svc_start_for(const struct cluster *c, size_t nodes, std::vector<std::string> args)
+{
+    args.insert(args.begin(), {"--kube-server", c->api, "--poll", "200ms", "--drain-delay", "0"});
+    struct svc s = svc_start(args);
+    const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+    for (;;) {
+        const struct reply r = http_get(s.url + "/v1/tracer-nodes");
+        if (r.status == 200 && count_of(r.body, "\"ready\":true") == nodes)
+            return s;
+        if (clock_monotonic_ms() > end_ms)
+            fail_msg("not %zu nodes: %s\n%s", nodes, r.body.c_str(),
+                     program_log(&s.daemon).c_str());
+        usleep(STEP_US);
+    }
+}
+
+void svc_wait_for(const struct svc *s, const std::string &target, const char *text)
+{
+    const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+    for (;;) {
+        const struct reply r = http_get(s->url + target);
+        if (has(r.body, text))
+            return;
+        if (clock_monotonic_ms() > end_ms)
+            fail_msg("%s never has %s: %s", target.c_str(), text, r.body.c_str());
+        usleep(STEP_US);
+    }
+}
+
+void svc_stop(struct svc *s)
+{
+    const int status = program_stop(&s->daemon, SIGTERM);
+    assert_int_equal(status, 0);
+}
+
+bool has(const std::string &text, const std::string &part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+size_t count_of(const std::string &text, const std::string &part)
+{
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size())
+        count++;
+    return count;
+}
+
+void assert_text(const std::string &got, const std::string &expected)
+{
+    assert_string_equal(got.c_str(), expected.c_str());
+}
+
+void assert_has(const std::string &text, const std::string &part)
+{
+    if (!has(text, part))
+        fail_msg("no \"%s\" in: %s", part.c_str(), text.c_str());
+}
