@@ -1,0 +1,171 @@
+// rope and blob: references, bytes and growth.
+#include "rope.h"
+
+#include <string>
+
+#include "blob.h"
+#include "support/cmocka_cc.h"
+
+static struct blob *blob_of(const std::string &text)
+{
+    struct blob *b = blob_new(0);
+    blob_append(b, text.data(), text.size());
+    return b;
+}
+
+static void blob_append__many_pieces__keeps_all_bytes(void **)
+{
+    struct blob *b = blob_new(3);
+    std::string expected;
+
+    for (int i = 0; i < 1000; i++) {
+        const std::string piece = std::to_string(i);
+        blob_append(b, piece.data(), piece.size());
+        expected += piece;
+    }
+
+    assert_int_equal(b->size, expected.size());
+    assert_true(b->capacity >= b->size && b->capacity < 2 * b->size);
+    assert_memory_equal(b->data, expected.data(), expected.size());
+    blob_unref(b);
+}
+
+static void blob_append__nothing__allocates_nothing(void **)
+{
+    struct blob *b = blob_new(0);
+
+    blob_append(b, nullptr, 0);
+
+    assert_null(b->data);
+    assert_int_equal(b->capacity, 0);
+    blob_unref(b);
+}
+
+static void blob_reserve__less_than_there_is__keeps_the_room(void **)
+{
+    struct blob *b = blob_of("text");
+
+    blob_reserve(b, 100);
+    blob_reserve(b, 10);
+
+    assert_int_equal(b->capacity, 100);
+    assert_int_equal(b->size, 4);
+    assert_memory_equal(b->data, "text", 4);
+    blob_unref(b);
+}
+
+static void blob_unref__last_reference__frees(void **)
+{
+    struct blob *b = blob_of("text");
+    struct blob *second = blob_ref(b);
+
+    assert_ptr_equal(second, b);
+    assert_int_equal(b->refs, 2);
+    blob_unref(second);
+    assert_int_equal(b->refs, 1);
+    blob_unref(b); // the leak check tells whether it is gone
+    blob_unref(nullptr);
+}
+
+static void rope_add__a_blob__takes_a_reference_of_its_own(void **)
+{
+    struct blob *b = blob_of("0123456789");
+    struct rope r = {};
+
+    rope_add(&r, b, 2, 3);
+    rope_add(&r, b, 0, 10);
+    rope_add(&r, b, 10, 0); // no bytes, no piece
+
+    assert_int_equal(b->refs, 3);
+    assert_int_equal(r.pieces.size(), 2);
+    assert_int_equal(r.size, 13);
+    blob_unref(b); // the rope still has it
+    assert_string_equal(rope_text(&r).c_str(), "2340123456789");
+    rope_clear(&r);
+}
+
+static void rope_add_text__neighbours__share_a_piece(void **)
+{
+    struct blob *b = blob_of("blob");
+    struct rope r = {};
+
+    rope_add_text(&r, "a");
+    rope_add_text(&r, "");
+    rope_add_text(&r, "bc");
+    rope_add(&r, b, 0, 4);
+    rope_add_text(&r, "d");
+    rope_add_text(&r, std::string(1000, 'e'));
+
+    assert_int_equal(r.pieces.size(), 3);
+    assert_int_equal(r.pieces[0].size, 3);
+    assert_int_equal(r.pieces[2].size, 1001);
+    assert_int_equal(r.size, 3 + 4 + 1001);
+    assert_string_equal(rope_text(&r).c_str(), ("abcblobd" + std::string(1000, 'e')).c_str());
+    rope_clear(&r);
+    blob_unref(b);
+}
+
+static void rope_clear__gives_references_up__and_can_be_used_again(void **)
+{
+    struct blob *b = blob_of("blob");
+    struct rope r = {};
+    rope_add_text(&r, "text");
+    rope_add(&r, b, 0, 4);
+
+    rope_clear(&r);
+
+    assert_int_equal(b->refs, 1);
+    assert_int_equal(r.size, 0);
+    assert_true(r.pieces.empty());
+    rope_clear(&r);
+    rope_add_text(&r, "again");
+    assert_string_equal(rope_text(&r).c_str(), "again");
+    rope_clear(&r);
+    blob_unref(b);
+}
+
+static void rope_move__moves_all__and_empties_the_source(void **)
+{
+    struct blob *b = blob_of("blob");
+    struct rope from = {}, to = {};
+    rope_add(&from, b, 0, 4);
+    rope_add_text(&from, "text");
+
+    rope_move(&to, &from);
+    rope_add_text(&from, "new");
+    rope_add_text(&to, "more");
+
+    assert_int_equal(b->refs, 2);
+    assert_string_equal(rope_text(&to).c_str(), "blobtextmore");
+    assert_int_equal(to.size, 12);
+    assert_string_equal(rope_text(&from).c_str(), "new");
+    assert_int_equal(from.size, 3);
+    rope_clear(&to);
+    rope_clear(&from);
+    assert_int_equal(b->refs, 1);
+    blob_unref(b);
+}
+
+static void rope_text__empty_rope__is_empty(void **)
+{
+    struct rope r = {};
+
+    assert_string_equal(rope_text(&r).c_str(), "");
+    rope_clear(&r);
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blob_append__many_pieces__keeps_all_bytes),
+        cmocka_unit_test(blob_append__nothing__allocates_nothing),
+        cmocka_unit_test(blob_reserve__less_than_there_is__keeps_the_room),
+        cmocka_unit_test(blob_unref__last_reference__frees),
+        cmocka_unit_test(rope_add__a_blob__takes_a_reference_of_its_own),
+        cmocka_unit_test(rope_add_text__neighbours__share_a_piece),
+        cmocka_unit_test(rope_clear__gives_references_up__and_can_be_used_again),
+        cmocka_unit_test(rope_move__moves_all__and_empties_the_source),
+        cmocka_unit_test(rope_text__empty_rope__is_empty),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
