@@ -5,6 +5,7 @@
 #   make sim                the simulated cluster, build/release/tracer-sim
 #   make check              unit tests of this variant (build and run)
 #   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets
+#   make fuzz               each fuzz target for FUZZ_SECONDS (clang++)
 #   make lint               format, shell, manual page, include directions, option documentation
 #   make format             rewrite the sources in the project's format
 #   make install            binary and manual page into $(DESTDIR)$(PREFIX)
@@ -14,6 +15,7 @@
 #   BUILD=release           or debug, asan (AddressSanitizer and UBSan)
 #   WERROR=1                warnings are errors, as in CI
 #   TEST_WRAPPER=cmd        run each test program under cmd, such as valgrind
+#   FUZZ_SECONDS=60         how long make fuzz runs each target
 #   V=1                     show the commands
 #   PREFIX=/usr/local       where install puts things; DESTDIR is put before it
 
@@ -53,10 +55,11 @@ library   := $(filter-out $(out)/obj/main.o,$(objects))
 sim_objs  := $(patsubst test/sim/%.cc,$(out)/obj/sim/%.o,$(wildcard test/sim/*.cc))
 support   := $(patsubst test/support/%.cc,$(out)/obj/support/%.o,$(wildcard test/support/*.cc))
 unit      := $(patsubst test/%.cc,$(out)/test/%,$(wildcard test/*_test.cc))
+fuzzers   := $(patsubst test/fuzz/%.cc,$(out)/fuzz/%,$(wildcard test/fuzz/*_fuzz.cc))
 e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_test.cc))
 Q := $(if $(V),,@)
 
-.PHONY: all sim tests check check-e2e lint format install clean help
+.PHONY: all sim tests check check-e2e fuzz lint format install clean help
 .SECONDARY:
 all: $(out)/tracer-svc
 sim: $(out)/tracer-sim
@@ -99,6 +102,26 @@ check: $(unit)
 	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)
 check-e2e: all sim $(e2e)
 	@TRACER_BUILD=$(out) scripts/run-tests $(TEST_WRAPPER) -- $(e2e)
+
+# with objects of their own: the fuzzer counts branches in all of src/
+FUZZ_SECONDS ?= 60
+fuzz_cxx   := clang++
+fuzz_flags := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+fuzz_build  = $(fuzz_cxx) $(filter-out $(flags.$(BUILD)),$(CXXFLAGS_ALL)) $(fuzz_flags)
+$(out)/obj/fuzz/src/%.o: src/%.cc Makefile VERSION
+	@mkdir -p $(@D) && echo "  FUZZ $<"
+	$(Q)$(fuzz_build) -c -o $@ $<
+$(out)/obj/fuzz/%.o: test/fuzz/%.cc Makefile
+	@mkdir -p $(@D) && echo "  FUZZ $<"
+	$(Q)$(fuzz_build) -c -o $@ $<
+$(out)/fuzz/%: $(out)/obj/fuzz/%.o $(library:$(out)/obj/%=$(out)/obj/fuzz/src/%)
+	@mkdir -p $(@D) && echo "  LINK $@"
+	$(Q)$(fuzz_cxx) $(fuzz_flags) -o $@ $^ $(LIBS)
+fuzz: $(fuzzers)
+	@set -e; for f in $(fuzzers); do name=$$(basename $$f _fuzz); mkdir -p $(out)/fuzz/found; \
+	  cp -R test/fuzz/corpus/$$name $(out)/fuzz/corpus-$$$$; echo "  FUZZ $$f"; \
+	  $$f -verbosity=0 -print_final_stats=1 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(out)/fuzz/found/ \
+	    $(out)/fuzz/corpus-$$$$; rm -rf $(out)/fuzz/corpus-$$$$; done
 
 lint:
 	@scripts/lint
