@@ -35,21 +35,24 @@ struct http_head_limits {
 
 struct http_head {
     enum http_head_state state;
-    int status;         // of the refusal: 400, 405, 411, 413, 417, 431, 505
-    const char *detail; // of the refusal: a sentence for people, static
-    std::string path;   // of the last request line, without the query (for the Allow of a 405)
-    uint64_t requests;  // whole requests (head and body) seen so far
+    int status;              // of the refusal: 400, 405, 411, 413, 417, 431, 505
+    const char *detail;      // of the refusal: a sentence for people, static
+    std::string path;        // of the last request line, without the query (for the Allow of a 405)
+    enum http_method method; // of the last request line
+    uint64_t requests;       // whole requests (head and body) seen so far
     // the rest is the scanner's own
     struct http_head_limits limits;
-    std::string line;
+    std::string line; // the part of the present line that has come, without its CRLF
     size_t header_bytes;
     uint64_t body_left;
-    enum http_method method;
-    bool version_1_1;
-    bool seen_request_line, seen_host, seen_length;
+    bool after_cr, version_1_1, seen_request_line, seen_host, seen_length;
 };
 
 void http_head_init(struct http_head *h, const struct http_head_limits *limits);
 
-// The next bytes of the connection. False: refused; the state stays so.
+// The next bytes of the connection. False: refused; the state stays so. Within a body `data` is not
+// looked at: where `size` is at most `body_left` it may be null.
 [[nodiscard]] bool http_head_feed(struct http_head *h, const char *data, size_t size);
+
+// Refuses for a reason of the caller's, such as time.
+void http_head_refuse(struct http_head *h, int status, const char *detail);

@@ -2,7 +2,8 @@
 //
 // Every request that reaches `on_request` has been checked (http_head): it is unambiguous, within the
 // limits, its target begins with one '/'. Every other one was answered with a problem document or
-// closed. A request is answered exactly once, or its client leaves.
+// closed. A request is answered exactly once, or its client leaves; a client that shuts its sending
+// side down while it waits for a reply counts as leaving. The process must ignore SIGPIPE.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -48,8 +49,12 @@ void http_server_stop(struct http_server *s);
 // No connection is left (after http_server_stop).
 [[nodiscard]] bool http_server_is_idle(const struct http_server *s);
 
-// Closes everything; requests that were not answered are forgotten without a call of on_gone.
+// Closes everything; requests that were not answered are forgotten without a call of on_gone. Not to
+// be called from a callback of this module.
 void http_server_free(struct http_server *s);
+
+// The connections that are open, lingering ones included.
+[[nodiscard]] size_t http_server_connections(const struct http_server *s);
 
 // The port that is listened on, for an address with port 0.
 [[nodiscard]] uint16_t http_server_port(const struct http_server *s);
@@ -61,7 +66,8 @@ void http_server_free(struct http_server *s);
 [[nodiscard]] struct blob *http_request_body(const struct http_request *r); // never null
 [[nodiscard]] const char *http_request_id(const struct http_request *r);    // the client's, or made
 
-// Has `gone` called once if the client leaves before the reply; the request is gone then.
+// Has `gone` called once if the client leaves before the reply, within about 100 ms; the request is
+// gone then.
 void http_request_on_gone(struct http_request *r, http_gone_fn gone, void *arg);
 
 // Sends the reply and ends the request. Takes the body out of `response`. A HEAD gets the header of

@@ -1,0 +1,33 @@
+// Listening sockets for one address, in both families where it names none, with accepting that can
+// pause: because there are no descriptors left, or because its owner wants no more connections.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+struct address;
+struct event_base;
+struct evconnlistener;
+struct listener;
+
+// Listens. Null and a message for people in `error` where that is not possible.
+[[nodiscard]] struct listener *listener_new(struct event_base *base, const struct address *address,
+                                            std::string *error);
+
+// The port, which was chosen by the system if the address had 0.
+[[nodiscard]] uint16_t listener_port(const struct listener *l);
+
+// The libevent listeners, for who sets their callback. Borrowed, unless listener_give is called.
+[[nodiscard]] size_t listener_count(const struct listener *l);
+[[nodiscard]] struct evconnlistener *listener_at(const struct listener *l, size_t i);
+
+// Somebody else frees the libevent listeners from now on (evhttp does so with what it is given) and
+// calls listener_forget before that.
+void listener_give(struct listener *l);
+void listener_forget(struct listener *l);
+
+// Stops and goes on accepting; connections wait in the backlog meanwhile.
+void listener_pause(struct listener *l);
+void listener_resume(struct listener *l);
+
+void listener_free(struct listener *l);
