@@ -8,9 +8,9 @@
 
 #include "blob.h"
 #include "clock.h"
-#include "support/cmocka_cc.h"
 #include "http_response.h"
 #include "http_server.h"
+#include "support/cmocka_cc.h"
 #include "support/raw_client.h"
 
 static const int LONG_MS = 10000; // never reached unless something is wrong

@@ -1,0 +1,55 @@
+// Problem documents.
+#include <string>
+
+#include "http_response.h"
+#include "problem.h"
+#include "support/cmocka_cc.h"
+
+static void problem__with_detail__is_whole(void **)
+{
+    struct http_response response;
+
+    problem_response(&response, 404, "No \"such\"\nthing \xff");
+
+    assert_int_equal(response.status, 404);
+    assert_string_equal(response.content_type, "application/problem+json");
+    assert_string_equal(rope_text(&response.body).c_str(),
+                        "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
+                        "\"detail\":\"No \\\"such\\\"\\nthing \xef\xbf\xbd\"}");
+    rope_clear(&response.body);
+}
+
+static void problem__with_members__has_them_last(void **)
+{
+    std::string document;
+
+    problem_begin(&document, 503, "none");
+    document += ",\"nodes\":[]";
+    problem_end(&document);
+    struct http_response response;
+    problem_response_from(&response, 503, document);
+
+    assert_int_equal(response.status, 503);
+    assert_string_equal(rope_text(&response.body).c_str(),
+                        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+                        "\"status\":503,\"detail\":\"none\",\"nodes\":[]}");
+    rope_clear(&response.body);
+}
+
+static void status_text__of_any_code__is_there(void **)
+{
+    assert_string_equal(http_status_text(200), "OK");
+    assert_string_equal(http_status_text(505), "HTTP Version Not Supported");
+    assert_string_equal(http_status_text(299), "Unknown");
+    assert_string_equal(http_status_text(-1), "Unknown");
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(problem__with_detail__is_whole),
+        cmocka_unit_test(problem__with_members__has_them_last),
+        cmocka_unit_test(status_text__of_any_code__is_there),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
