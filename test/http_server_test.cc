@@ -1,154 +1,20 @@
-// The REST listener over real sockets: what it serves, what it refuses, what it ends, and when.
+// The REST listener over real sockets: what it serves, and how it begins and ends.
 #include <csignal>
-#include <cstring>
 #include <string>
-#include <vector>
 
-#include <event2/event.h>
-
-#include "blob.h"
-#include "clock.h"
-#include "http_response.h"
 #include "http_server.h"
 #include "support/cmocka_cc.h"
 #include "support/raw_client.h"
-
-static const int LONG_MS = 10000; // never reached unless something is wrong
-
-// A server that answers /now at once with what it got, and keeps other requests for the test.
-struct fixture {
-    struct event_base *base;
-    struct http_server *server;
-    uint16_t port;
-    std::vector<std::string> seen; // method and target
-    std::string body, id;          // of the last request
-    struct http_request *held;
-    int gone;
-    size_t reply_size; // of /big
-};
-
-static const char *allow(std::string_view path)
-{
-    return path == "/now" ? "GET, HEAD" : nullptr;
-}
-
-static void reply_with(struct http_request *r, int status, std::string_view text)
-{
-    struct http_response response;
-    response.status = status;
-    response.headers.push_back({.name = "X-Test", .value = "yes"});
-    rope_add_text(&response.body, text);
-    http_reply(r, &response);
-}
-
-static void reply_big(struct http_request *r, size_t size)
-{
-    struct http_response response;
-    struct blob *blob = blob_new(size);
-    memset(blob->data, 'x', size);
-    blob->size = size;
-    rope_add(&response.body, blob, 0, size);
-    blob_unref(blob);
-    http_reply(r, &response);
-}
-
-static void on_gone(void *arg)
-{
-    struct fixture *f = static_cast<struct fixture *>(arg);
-    f->gone++;
-    f->held = nullptr;
-}
-
-static void on_request(void *arg, struct http_request *r)
-{
-    struct fixture *f = static_cast<struct fixture *>(arg);
-    const std::string target = http_request_target(r);
-    f->seen.push_back(std::string(http_method_name(http_request_method(r))) + " " + target);
-    const struct blob *body = http_request_body(r);
-    f->body.assign(body->data ? body->data : "", body->size);
-    f->id = http_request_id(r);
-    if (target.substr(0, 4) == "/now") {
-        reply_with(r, 200, "{\"a\":1}");
-    } else if (target == "/none") {
-        reply_with(r, 204, "");
-    } else if (target == "/big") {
-        reply_big(r, f->reply_size);
-    } else {
-        f->held = r;
-        http_request_on_gone(r, on_gone, f);
-    }
-}
-
-static struct http_server_options default_options(struct fixture *f)
-{
-    return {
-        .base = f->base,
-        .address = "127.0.0.1:0",
-        .max_header = 2048,
-        .max_body = 1 << 20,
-        .max_connections = 100,
-        .allow = allow,
-        .on_request = on_request,
-        .arg = f,
-    };
-}
-
-static void start(struct fixture *f, const struct http_server_options *options)
-{
-    std::string error;
-    f->server = http_server_new(options, &error);
-    if (!f->server)
-        fail_msg("%s", error.c_str());
-    f->port = http_server_port(f->server);
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = new fixture{};
-    struct event_config *config = event_config_new();
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
-    f->base = event_base_new_with_config(config);
-    event_config_free(config);
-    f->reply_size = 8 << 20;
-    const struct http_server_options options = default_options(f);
-    start(f, &options);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    http_server_free(f->server);
-    event_base_free(f->base);
-    delete f;
-    return 0;
-}
-
-static struct fixture *fixture_of(void **state)
-{
-    return static_cast<struct fixture *>(*state);
-}
-
-static void restart(struct fixture *f, const struct http_server_options *options)
-{
-    http_server_free(f->server);
-    start(f, options);
-}
-
-static std::string get(const char *target)
-{
-    return std::string("GET ") + target + " HTTP/1.1\r\nHost: x\r\n\r\n";
-}
+#include "support/server_fixture.h"
 
 static void request__on_kept_connection__is_answered_again(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct server_fixture *f = server_fixture_of(state);
     struct raw_client c;
     raw_client_init(&c, f->base, f->port);
 
     for (int i = 0; i < 3; i++) {
-        raw_client_send(&c, get("/now?q=%20"));
+        raw_client_send(&c, make_get("/now?q=%20"));
         const struct raw_reply reply = raw_client_reply(&c, LONG_MS);
         assert_int_equal(reply.status, 200);
         assert_string_equal(reply.body.c_str(), "{\"a\":1}");
@@ -166,11 +32,12 @@ static void request__on_kept_connection__is_answered_again(void **state)
 
 static void head__then_get__are_framed(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct server_fixture *f = server_fixture_of(state);
     struct raw_client c;
     raw_client_init(&c, f->base, f->port);
 
-    raw_client_send(&c, "HEAD /now HTTP/1.1\r\nHost: x\r\n\r\n" + get("/none") + get("/now"));
+    raw_client_send(&c,
+                    "HEAD /now HTTP/1.1\r\nHost: x\r\n\r\n" + make_get("/none") + make_get("/now"));
     const struct raw_reply head = raw_client_reply(&c, LONG_MS, true);
     const struct raw_reply none = raw_client_reply(&c, LONG_MS);
     const struct raw_reply last = raw_client_reply(&c, LONG_MS);
@@ -186,7 +53,7 @@ static void head__then_get__are_framed(void **state)
 
 static void request_id__of_client__is_echoed_if_sane(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct server_fixture *f = server_fixture_of(state);
     struct raw_client c;
     raw_client_init(&c, f->base, f->port);
     const std::string head = "GET /now HTTP/1.1\r\nHost: x\r\nX-Request-Id: ";
@@ -203,14 +70,242 @@ static void request_id__of_client__is_echoed_if_sane(void **state)
     raw_client_fini(&c);
 }
 
+static void body__of_one_mebibyte__comes_whole(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client c;
+    raw_client_init(&c, f->base, f->port);
+    const std::string body(1 << 20, 'b');
+
+    raw_client_send(&c, "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n" + body);
+    const struct raw_reply reply = raw_client_reply(&c, LONG_MS);
+
+    assert_int_equal(reply.status, 200);
+    assert_true(f->body == body);
+    raw_client_fini(&c);
+}
+
+static void expect__100_continue__is_answered_first(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client c;
+    raw_client_init(&c, f->base, f->port);
+
+    raw_client_send(&c, "PUT /now HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+                        "Expect: 100-continue\r\n\r\n");
+    const struct raw_reply go_on = raw_client_reply(&c, LONG_MS);
+    raw_client_send(&c, "ab");
+    const struct raw_reply reply = raw_client_reply(&c, LONG_MS);
+
+    assert_int_equal(go_on.status, 100);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(f->body.c_str(), "ab");
+    raw_client_fini(&c);
+}
+
+static void reply__of_8_mebibytes__comes_whole(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client c;
+    raw_client_init(&c, f->base, f->port);
+
+    raw_client_send(&c, make_get("/big") + make_get("/now"));
+    const struct raw_reply big = raw_client_reply(&c, LONG_MS);
+    const struct raw_reply next = raw_client_reply(&c, LONG_MS);
+
+    assert_int_equal(big.status, 200);
+    assert_true(big.body == std::string(f->reply_size, 'x'));
+    assert_int_equal(next.status, 200);
+    raw_client_fini(&c);
+}
+
+static void pipelined_requests__are_answered_in_order(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client c;
+    raw_client_init(&c, f->base, f->port);
+
+    raw_client_send(&c, make_get("/held") + make_get("/now?2") + make_get("/none"));
+    assert_true(server_fixture_wait_seen(f, 1));
+    raw_client_idle(&c, 30);
+    const size_t seen_before = f->seen.size();
+    server_fixture_reply(f->held[0], 202, "first");
+    const struct raw_reply first = raw_client_reply(&c, LONG_MS);
+    const struct raw_reply second = raw_client_reply(&c, LONG_MS);
+    const struct raw_reply third = raw_client_reply(&c, LONG_MS);
+
+    assert_int_equal(seen_before, 1);
+    assert_int_equal(first.status, 202);
+    assert_int_equal(second.status, 200);
+    assert_int_equal(third.status, 204);
+    raw_client_fini(&c);
+}
+
+static void request_with_connection_close__ends_the_connection(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    const char *const heads[] = {"GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                                 "GET /now HTTP/1.0\r\n\r\n"};
+    for (const char *head : heads) {
+        struct raw_client c;
+        raw_client_init(&c, f->base, f->port);
+
+        raw_client_send(&c, head);
+        const struct raw_reply reply = raw_client_reply(&c, LONG_MS);
+
+        assert_int_equal(reply.status, 200);
+        assert_true(raw_client_wait_end(&c, LONG_MS));
+        assert_false(c.was_reset);
+        raw_client_fini(&c);
+        assert_true(server_fixture_wait_connections(f, 0));
+    }
+}
+
+static void request__of_http_1_0_keep_alive__is_kept(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client c;
+    raw_client_init(&c, f->base, f->port);
+
+    for (int i = 0; i < 2; i++) {
+        raw_client_send(&c, "GET /now HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        const struct raw_reply reply = raw_client_reply(&c, LONG_MS);
+        assert_int_equal(reply.status, 200);
+        assert_string_equal(raw_reply_header(&reply, "Connection").c_str(), "keep-alive");
+    }
+    raw_client_fini(&c);
+}
+
+static void client__that_leaves__is_noticed_once(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client clients[4];
+    for (struct raw_client &c : clients) {
+        raw_client_init(&c, f->base, f->port);
+        raw_client_send(&c, make_get("/held"));
+    }
+    assert_true(server_fixture_wait_seen(f, 4));
+
+    raw_client_fini(&clients[0]);
+    raw_client_reset(&clients[1]);
+    raw_client_end(&clients[2]);
+    raw_client_send(&clients[3], make_get("/now") + "GET /ha"); // unread bytes before the end
+    raw_client_fini(&clients[3]);
+
+    assert_true(server_fixture_wait_gone(f, 4));
+    assert_true(server_fixture_wait_connections(f, 0));
+    raw_client_idle(&clients[2], 150);
+    assert_int_equal(f->gone, 4);
+    raw_client_fini(&clients[2]);
+}
+
+static void server__freed_with_requests_pending__forgets_them(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client clients[3];
+    for (struct raw_client &c : clients)
+        raw_client_init(&c, f->base, f->port);
+    raw_client_send(&clients[0], make_get("/held"));
+    raw_client_send(&clients[1], make_get("/big")); // is being sent
+    raw_client_send(&clients[2], "GET / HT");
+    assert_true(server_fixture_wait_seen(f, 2));
+
+    const struct http_server_options options = server_fixture_options(f);
+    server_fixture_restart(f, &options);
+
+    assert_true(raw_client_wait_end(&clients[0], LONG_MS));
+    assert_int_equal(f->gone, 0);
+    for (struct raw_client &c : clients)
+        raw_client_fini(&c);
+}
+
+static void server__stopped__finishes_what_is_under_way(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client idle, busy, half, late;
+    raw_client_init(&idle, f->base, f->port);
+    raw_client_init(&busy, f->base, f->port);
+    raw_client_init(&half, f->base, f->port);
+    raw_client_send(&busy, make_get("/held"));
+    raw_client_send(&half, "GET /now HTTP/1.1\r\n");
+    assert_true(server_fixture_wait_seen(f, 1));
+    assert_true(server_fixture_wait_connections(f, 3));
+
+    http_server_stop(f->server);
+    raw_client_init(&late, f->base, f->port);
+    raw_client_send(&half, "Host: x\r\n\r\n");
+    const struct raw_reply of_half = raw_client_reply(&half, LONG_MS);
+    const bool idle_before = http_server_is_idle(f->server);
+    server_fixture_reply(f->held[0], 200, "done");
+    const struct raw_reply of_busy = raw_client_reply(&busy, LONG_MS);
+
+    assert_int_equal(late.fd, -1);
+    assert_true(raw_client_wait_end(&idle, LONG_MS));
+    assert_int_equal(of_half.status, 200);
+    assert_false(idle_before);
+    assert_string_equal(of_busy.body.c_str(), "done");
+    assert_string_equal(raw_reply_header(&of_busy, "Connection").c_str(), "close");
+    raw_client_fini(&idle);
+    raw_client_fini(&half);
+    raw_client_fini(&busy);
+    assert_true(server_fixture_wait_connections(f, 0));
+    assert_true(http_server_is_idle(f->server));
+}
+
+static void address__without_host__is_listened_on_in_both_families(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct http_server_options options = server_fixture_options(f);
+    options.address = ":0";
+    server_fixture_restart(f, &options);
+
+    for (const bool ipv6 : {false, true}) {
+        struct raw_client c;
+        raw_client_init(&c, f->base, f->port, ipv6);
+        if (c.fd < 0 && ipv6)
+            continue; // a host without IPv6
+        raw_client_send(&c, make_get("/now"));
+        const struct raw_reply reply = raw_client_reply(&c, LONG_MS);
+        assert_int_equal(reply.status, 200);
+        raw_client_fini(&c);
+    }
+}
+
+static void address__that_is_taken__is_an_error(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct http_server_options options = server_fixture_options(f);
+    const std::string taken = "127.0.0.1:" + std::to_string(f->port);
+    const std::string taken_any = ":" + std::to_string(f->port);
+
+    for (const std::string &address : {taken, taken_any, std::string("192.0.2.1:0")}) {
+        std::string error;
+        options.address = address.c_str();
+        assert_null(http_server_new(&options, &error));
+        assert_true(error.find("can not listen on") == 0);
+    }
+}
+
 int main()
 {
     signal(SIGPIPE, SIG_IGN);
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, server_fixture_setup, server_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(request__on_kept_connection__is_answered_again),
         TEST(head__then_get__are_framed),
         TEST(request_id__of_client__is_echoed_if_sane),
+        TEST(body__of_one_mebibyte__comes_whole),
+        TEST(expect__100_continue__is_answered_first),
+        TEST(reply__of_8_mebibytes__comes_whole),
+        TEST(pipelined_requests__are_answered_in_order),
+        TEST(request_with_connection_close__ends_the_connection),
+        TEST(request__of_http_1_0_keep_alive__is_kept),
+        TEST(client__that_leaves__is_noticed_once),
+        TEST(server__freed_with_requests_pending__forgets_them),
+        TEST(server__stopped__finishes_what_is_under_way),
+        TEST(address__without_host__is_listened_on_in_both_families),
+        TEST(address__that_is_taken__is_an_error),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
