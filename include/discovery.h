@@ -28,15 +28,16 @@ struct discovery_options {
 // Where discovery stands, for people and for /readyz. Times are milliseconds of the wall clock, 0 for
 // never.
 struct discovery_status {
-    const char *source;       // "endpointslices", "endpoints", or "none" before the first success
-    bool synced;              // a full round has succeeded once
-    int64_t last_success_ms;  // end of the last round that succeeded
-    int64_t last_attempt_ms;  // begin of the last round
-    uint64_t rounds;          // rounds begun
-    uint64_t failures;        // rounds that failed
-    uint64_t failures_in_row; // since the last success
-    uint64_t rejected;        // endpoints of the last round that no matching pod stands behind
-    std::string last_error;   // of the last round, where it failed; never a credential
+    const char *source =
+        "none";          // "endpointslices", "endpoints", or "none" before the first success
+    bool synced = false; // a full round has succeeded once
+    int64_t last_success_ms = 0;  // end of the last round that succeeded
+    int64_t last_attempt_ms = 0;  // begin of the last round
+    uint64_t rounds = 0;          // rounds begun
+    uint64_t failures = 0;        // rounds that failed
+    uint64_t failures_in_row = 0; // since the last success
+    uint64_t rejected = 0;        // endpoints of the last round that no matching pod stands behind
+    std::string last_error;       // of the last round, where it failed; never a credential
 };
 
 // Null and a message for people in `error` where the options make no sense: a bad selector, no
@@ -49,4 +50,4 @@ void discovery_start(struct discovery *d);
 
 void discovery_free(struct discovery *d);
 
-[[nodiscard]] const struct discovery_status *discovery_status(const struct discovery *d);
+[[nodiscard]] const struct discovery_status *discovery_get_status(const struct discovery *d);

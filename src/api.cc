@@ -101,12 +101,12 @@ static void handle_readyz(struct api *a, struct http_request *request)
     const struct discovery *d = a->options.discovery;
     if (a->draining)
         reply_problem(request, 503, "shutting down");
-    else if (d && !discovery_status(d)->synced)
+    else if (d && !discovery_get_status(d)->synced)
         reply_problem(request, 503,
                       "discovery has not succeeded yet: " +
-                          (discovery_status(d)->last_error.empty()
+                          (discovery_get_status(d)->last_error.empty()
                                ? std::string("the first round is under way")
-                               : discovery_status(d)->last_error));
+                               : discovery_get_status(d)->last_error));
     else
         reply_text(request, "text/plain", "ok\n");
 }
@@ -119,10 +119,12 @@ static void handle_version(struct api *, struct http_request *request)
 
 static void handle_tracer_nodes(struct api *a, struct http_request *request)
 {
-    const struct discovery_status given = {.source = "nodes", .synced = true};
+    struct discovery_status given;
+    given.source = "nodes";
+    given.synced = true;
     const struct discovery *d = a->options.discovery;
     reply_text(request, "application/json",
-               status_document(a->options.broadcast.nodes, d ? discovery_status(d) : &given,
+               status_document(a->options.broadcast.nodes, d ? discovery_get_status(d) : &given,
                                clock_wall_ms()));
 }
 

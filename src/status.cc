@@ -94,7 +94,7 @@ static void append_node(std::string *out, const struct node &n)
     *out += ',';
     append_text(out, "namespace", n.record.ns);
     *out += ',';
-    append_text(out, "address", n.base);
+    append_text(out, "address", n.base.substr(n.base.find("://") + 3));
     *out += ',';
     append_bool(out, "ready", n.record.ready);
     *out += ',';
