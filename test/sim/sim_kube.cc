@@ -1,0 +1,293 @@
+// The API server: routes, permissions, faults.
+#include "sim_kube.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "sim_answer.h"
+#include "sim_cluster.h"
+#include "sim_fault.h"
+#include "sim_http.h"
+#include "sim_list.h"
+#include "sim_server.h"
+#include "sim_text.h"
+
+constexpr size_t LENGTH_MAX = 2048; // of a body that Go sends with a Content-Length
+constexpr size_t CHUNK_SIZE = 32 * 1024;
+
+static const char VERSION_JSON[] = "{\n"
+                                   "  \"major\": \"1\",\n"
+                                   "  \"minor\": \"34\",\n"
+                                   "  \"emulationMajor\": \"1\",\n"
+                                   "  \"emulationMinor\": \"34\",\n"
+                                   "  \"minCompatibilityMajor\": \"1\",\n"
+                                   "  \"minCompatibilityMinor\": \"33\",\n"
+                                   "  \"gitVersion\": \"v1.34.4\",\n"
+                                   "  \"gitCommit\": \"$Format:%H$\",\n"
+                                   "  \"gitTreeState\": \"\",\n"
+                                   "  \"buildDate\": \"1970-01-01T00:00:00Z\",\n"
+                                   "  \"goVersion\": \"go1.26.8\",\n"
+                                   "  \"compiler\": \"gc\",\n"
+                                   "  \"platform\": \"linux/amd64\"\n"
+                                   "}";
+
+struct target {
+    enum sim_resource resource;
+    std::string name_space; // empty: cluster-wide
+};
+
+// Reads "/api/v1[/namespaces/NS]/pods" and its like. False: no such path.
+static bool parse_target(std::string_view path, struct target *t)
+{
+    for (const enum sim_resource resource : {RESOURCE_PODS, RESOURCE_SLICES, RESOURCE_ENDPOINTS}) {
+        const struct sim_resource_info *info = sim_resource_find(resource);
+        const std::string prefix = (*info->group ? "/apis/" : "/api/") + std::string(info->version);
+        if (!path.starts_with(prefix + '/'))
+            continue;
+        std::string_view rest = path.substr(prefix.size() + 1);
+        t->resource = resource;
+        t->name_space.clear();
+        if (rest.starts_with("namespaces/")) {
+            text_next(&rest, '/');
+            t->name_space = text_next(&rest, '/');
+        }
+        if (rest == info->name)
+            return true;
+    }
+    return false;
+}
+
+// The Status of a request that the caller's role does not allow, as RBAC words it.
+static void answer_forbidden(const struct target *t, const char *verb, struct sim_answer *a)
+{
+    const struct sim_resource_info *info = sim_resource_find(t->resource);
+    const std::string dot = *info->group ? "." : "";
+    std::string message = info->name + dot + info->group +
+                          " is forbidden: User \"system:serviceaccount:contrace:pod-reader\" "
+                          "cannot " +
+                          verb + " resource \"" + info->name + "\" in API group \"" + info->group;
+    message += t->name_space.empty() ? "\" at the cluster scope"
+                                     : "\" in the namespace \"" + t->name_space + '"';
+    std::string details = "{";
+    if (*info->group)
+        details += "\"group\":\"" + std::string(info->group) + "\",";
+    details += "\"kind\":\"" + std::string(info->name) + "\"}";
+    sim_list_status(a, 403, "Forbidden", message, details);
+    a->headers += "X-Content-Type-Options: nosniff\r\n";
+}
+
+static bool is_watch(std::string_view query)
+{
+    std::string value;
+    return text_query(query, "watch", &value) && value != "0" && value != "false";
+}
+
+// This server's role may list, not watch: clients poll it.
+static void answer_resource(struct sim_kube *k, const struct target *t, const struct sim_request *r,
+                            struct sim_answer *a)
+{
+    if (t->resource == RESOURCE_SLICES && k->options.forbid_slices)
+        answer_forbidden(t, is_watch(r->query) ? "watch" : "list", a);
+    else if (is_watch(r->query))
+        answer_forbidden(t, "watch", a);
+    else
+        sim_list_answer(k->options.cluster, t->resource, t->name_space, k->options.page_limit, r,
+                        a);
+}
+
+static bool is_allowed(const struct sim_kube *k, const struct sim_request *r)
+{
+    return k->options.token.empty() ||
+           sim_request_header(r, "Authorization") == "Bearer " + k->options.token;
+}
+
+static void kube_answer(struct sim_kube *k, const struct sim_request *r, struct sim_answer *a)
+{
+    struct target target;
+    if (!is_allowed(k, r)) {
+        sim_list_status(a, 401, "Unauthorized", "Unauthorized", "");
+    } else if (r->method != "GET") {
+        sim_list_status(a, 405, "MethodNotAllowed",
+                        "the server does not allow this method on the requested resource", "{}");
+    } else if (r->path == "/version") {
+        sim_list_status(a, 200, "", "", "");
+        a->body = VERSION_JSON;
+    } else if (r->path == "/readyz" || r->path == "/livez" || r->path == "/healthz") {
+        sim_answer_text(a, 200, "ok");
+    } else if (parse_target(r->path, &target)) {
+        answer_resource(k, &target, r, a);
+    } else {
+        sim_answer_text(a, 404, "404 page not found\n");
+    }
+}
+
+static void append_chunks(std::string *out, std::string_view body)
+{
+    while (!body.empty()) {
+        const std::string_view chunk = body.substr(0, CHUNK_SIZE);
+        text_append(out, "%zx\r\n", chunk.size());
+        *out += chunk;
+        *out += "\r\n";
+        body.remove_prefix(chunk.size());
+    }
+    *out += "0\r\n\r\n";
+}
+
+static void kube_send(struct sim_conn *c, const struct sim_request *r, const struct sim_answer *a)
+{
+    if (a->body.size() <= LENGTH_MAX) {
+        sim_answer_send(c, a);
+        return;
+    }
+    std::string bytes = sim_answer_head(a, r->keep_alive ? "Transfer-Encoding: chunked\r\n"
+                                                         : "Connection: close\r\n"
+                                                           "Transfer-Encoding: chunked\r\n");
+    append_chunks(&bytes, a->body);
+    sim_conn_write(c, bytes);
+    sim_conn_finish(c);
+}
+
+static struct sim_kube_fault *find_fault(struct sim_kube *k, const struct sim_request *r)
+{
+    std::string token;
+    const bool later = text_query(r->query, "continue", &token) && !token.empty();
+    for (struct sim_kube_fault &f : k->faults) {
+        if (f.count == 0 || r->path.find(f.path) == std::string_view::npos ||
+            (f.later_pages && !later))
+            continue;
+        if (f.count != FAULT_FOR_EVER)
+            f.count--;
+        k->failures++;
+        return &f;
+    }
+    return nullptr;
+}
+
+static void answer_429(const struct sim_kube_fault *f, struct sim_answer *a)
+{
+    sim_answer_text(a, 429, "Too many requests, please try again later.\n");
+    a->headers = "Content-Type: text/plain; charset=utf-8\r\n"
+                 "Retry-After: " +
+                 std::to_string(f->retry_after) + "\r\nX-Content-Type-Options: nosniff\r\n";
+}
+
+// The Status of an injected error.
+static void answer_status(const struct sim_kube_fault *f, const struct sim_request *r,
+                          struct sim_answer *a)
+{
+    struct target target = {.resource = RESOURCE_PODS, .name_space = ""};
+    (void)!parse_target(r->path, &target);
+    if (f->status == 429) {
+        answer_429(f, a);
+        return;
+    }
+    if (f->status == 401) {
+        sim_list_status(a, 401, "Unauthorized", "Unauthorized", "");
+    } else if (f->status == 403) {
+        answer_forbidden(&target, is_watch(r->query) ? "watch" : "list", a);
+    } else if (f->status == 410) {
+        sim_list_status(a, 410, "Expired",
+                        "The provided continue parameter is too old to display a consistent list "
+                        "result.",
+                        "");
+    } else if (f->status == 503) {
+        sim_list_status(a, 503, "ServiceUnavailable",
+                        "the server is currently unable to handle "
+                        "the request",
+                        "");
+    } else {
+        sim_list_status(a, f->status, "InternalError", "Internal error occurred: injected", "");
+    }
+    if (f->retry_after > 0)
+        a->headers += "Retry-After: " + std::to_string(f->retry_after) + "\r\n";
+}
+
+// Every list of the answer becomes null, as Go sends an empty one that was never made.
+static void drop_items(struct sim_answer *a)
+{
+    const size_t at = a->body.find("\"items\":[");
+    if (at != std::string::npos)
+        a->body.replace(at, std::string::npos, "\"items\":null}\n");
+}
+
+static void play_fault(struct sim_kube *k, struct sim_conn *c, const struct sim_request *r,
+                       const struct sim_kube_fault *f)
+{
+    struct sim_answer a = {};
+    if (f->kind == "hang")
+        return;
+    if (f->kind == "garbage") {
+        sim_answer_text(&a, 200, "\x01\x02 no JSON {[");
+        a.headers = "Content-Type: application/json\r\n";
+    } else if (f->kind == "null-items") {
+        kube_answer(k, r, &a);
+        drop_items(&a);
+    } else {
+        answer_status(f, r, &a);
+    }
+    kube_send(c, r, &a);
+}
+
+static void on_kube_request(struct sim_conn *c, const struct sim_request *r, void *arg)
+{
+    struct sim_kube *k = static_cast<struct sim_kube *>(arg);
+    sim_stats_count(&k->stats, r->method, r->path);
+    k->stats.last_head = r->head;
+    struct sim_kube_fault *found = find_fault(k, r);
+    if (found) {
+        const struct sim_kube_fault fault = *found;
+        play_fault(k, c, r, &fault);
+        return;
+    }
+    struct sim_answer a = {};
+    kube_answer(k, r, &a);
+    kube_send(c, r, &a);
+}
+
+struct sim_kube *sim_kube_new(const struct sim_kube_options *options)
+{
+    struct sim_kube *k = new sim_kube{};
+    k->options = *options;
+    const struct sim_server_options server = {.base = options->base,
+                                              .address = {htonl(INADDR_LOOPBACK)},
+                                              .port = 0,
+                                              .tls = options->tls,
+                                              .on_request = on_kube_request,
+                                              .arg = k};
+    k->server = sim_server_new(&server);
+    if (k->server)
+        return k;
+    delete k;
+    return nullptr;
+}
+
+void sim_kube_free(struct sim_kube *k)
+{
+    if (!k)
+        return;
+    sim_server_free(k->server);
+    delete k;
+}
+
+bool sim_kube_add_fault(struct sim_kube *k, const struct sim_kube_fault *fault)
+{
+    static const char *const kinds[] = {"hang", "garbage", "null-items", "status"};
+    if (fault->kind == "down") {
+        sim_server_reset_conns(k->server);
+        k->failures++;
+        return sim_server_set_mode(k->server, SIM_REFUSES);
+    }
+    errno = 0;
+    if (std::find(std::begin(kinds), std::end(kinds), fault->kind) == std::end(kinds))
+        return false;
+    k->faults.push_back(*fault);
+    return true;
+}
+
+bool sim_kube_heal(struct sim_kube *k)
+{
+    k->faults.clear();
+    return sim_server_set_mode(k->server, SIM_LISTENS);
+}

@@ -1,0 +1,49 @@
+// The Kubernetes API server: lists of pods, endpointslices and endpoints, with selectors, pages,
+// resource versions and permissions, and the faults of the server itself.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim_stats.h"
+
+struct event_base;
+struct sim_cluster;
+struct sim_server;
+struct ssl_ctx_st;
+
+struct sim_kube_fault {
+    std::string kind; // hang, garbage, null-items, status
+    int status;
+    std::string path; // what the path contains; empty: any
+    uint64_t count;   // requests it still hits
+    unsigned retry_after;
+    bool later_pages; // only requests that continue a list
+};
+
+struct sim_kube_options {
+    struct event_base *base;
+    struct sim_cluster *cluster;
+    struct ssl_ctx_st *tls; // null: plain. Borrowed.
+    std::string token;      // empty: anybody may ask
+    uint64_t page_limit;    // 0: none
+    bool forbid_slices;
+};
+
+struct sim_kube {
+    struct sim_kube_options options;
+    struct sim_server *server;
+    struct sim_stats stats;
+    std::vector<struct sim_kube_fault> faults;
+    uint64_t failures; // injected
+};
+
+// Null, with errno.
+[[nodiscard]] struct sim_kube *sim_kube_new(const struct sim_kube_options *options);
+void sim_kube_free(struct sim_kube *k);
+
+// Adds a fault; kind "down" closes the listener and resets the connections. False, with errno or 0,
+// where the kind is unknown.
+[[nodiscard]] bool sim_kube_add_fault(struct sim_kube *k, const struct sim_kube_fault *fault);
+[[nodiscard]] bool sim_kube_heal(struct sim_kube *k);

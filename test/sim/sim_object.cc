@@ -1,0 +1,293 @@
+// Kubernetes objects as JSON text.
+#include "sim_object.h"
+
+#include <algorithm>
+
+#include "sim_cluster.h"
+#include "sim_text.h"
+
+static const struct sim_resource_info infos[] = {
+    {RESOURCE_PODS, "", "v1", "pods", "Pod"},
+    {RESOURCE_SLICES, "discovery.k8s.io", "discovery.k8s.io/v1", "endpointslices", "EndpointSlice"},
+    {RESOURCE_ENDPOINTS, "", "v1", "endpoints", "Endpoints"},
+};
+
+const struct sim_resource_info *sim_resource_find(enum sim_resource resource)
+{
+    return &infos[resource];
+}
+
+static struct sim_object object_of(const std::string &name_space, const std::string &name,
+                                   uint64_t version)
+{
+    struct sim_object object = {};
+    object.key = name_space + '/' + name;
+    object.name_space = name_space;
+    object.name = name;
+    object.version = version;
+    return object;
+}
+
+std::vector<struct sim_object> sim_objects(struct sim_cluster *c, enum sim_resource resource)
+{
+    std::vector<struct sim_object> objects;
+    switch (resource) {
+    case RESOURCE_PODS:
+        for (const auto &[key, pod] : c->pods) {
+            objects.push_back(object_of(pod.name_space, pod.name, pod.version));
+            objects.back().labels = {{"app", pod.app}};
+            objects.back().pod = &pod;
+        }
+        break;
+    case RESOURCE_SLICES:
+        for (const auto &[key, slice] : c->slices) {
+            objects.push_back(object_of(slice.name_space, slice.name, slice.version));
+            objects.back().slice = &slice;
+            objects.back().labels = {{"kubernetes.io/service-name", slice.service}};
+            if (slice.manual_address.empty())
+                objects.back().labels.push_back(
+                    {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"});
+        }
+        break;
+    case RESOURCE_ENDPOINTS:
+        for (const auto &[name_space, version] : c->endpoints)
+            objects.push_back(object_of(name_space, SIM_SERVICE, version));
+        break;
+    }
+    return objects;
+}
+
+// `"metadata":{` up to the creation time.
+static void append_metadata(std::string *out, const struct sim_cluster *c,
+                            const struct sim_object *object, const std::string &uid,
+                            const std::string &middle)
+{
+    *out += "\"metadata\":{\"name\":";
+    text_append_json(out, object->name);
+    *out += middle + ",\"namespace\":";
+    text_append_json(out, object->name_space);
+    text_append(out, ",\"uid\":\"%s\",\"resourceVersion\":\"%llu\"", uid.c_str(),
+                static_cast<unsigned long long>(object->version));
+    *out += ",\"creationTimestamp\":\"" + text_iso_date(c->born) + '"';
+}
+
+static void append_managed_fields(std::string *out, const struct sim_cluster *c,
+                                  const char *manager, const char *version, const char *fields)
+{
+    text_append(out,
+                ",\"managedFields\":[{\"manager\":\"%s\",\"operation\":\"Update\","
+                "\"apiVersion\":\"%s\",\"time\":\"%s\",\"fieldsType\":\"FieldsV1\","
+                "\"fieldsV1\":%s}]",
+                manager, version, text_iso_date(c->born).c_str(), fields);
+}
+
+static const char POD_FIELDS[] =
+    "{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:app\":{}}},\"f:spec\":{"
+    "\"f:automountServiceAccountToken\":{},\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
+    "\".\":{},\"f:image\":{},\"f:imagePullPolicy\":{},\"f:name\":{},\"f:ports\":{\".\":{}},"
+    "\"f:resources\":{},\"f:terminationMessagePath\":{},\"f:terminationMessagePolicy\":{}}},"
+    "\"f:dnsPolicy\":{},\"f:enableServiceLinks\":{},\"f:nodeName\":{},\"f:restartPolicy\":{},"
+    "\"f:schedulerName\":{},\"f:securityContext\":{},\"f:terminationGracePeriodSeconds\":{}},"
+    "\"f:status\":{\"f:conditions\":{\".\":{},\"k:{\\\"type\\\":\\\"Ready\\\"}\":{\".\":{},"
+    "\"f:lastProbeTime\":{},\"f:lastTransitionTime\":{},\"f:status\":{},\"f:type\":{}}},"
+    "\"f:containerStatuses\":{},\"f:hostIP\":{},\"f:phase\":{},\"f:podIP\":{},\"f:podIPs\":{}}}";
+
+static void append_pod_spec(std::string *out, const struct sim_pod *pod)
+{
+    text_append(out,
+                ",\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\",\"ports\":[{"
+                "\"containerPort\":%u,\"protocol\":\"TCP\"}],\"resources\":{},"
+                "\"terminationMessagePath\":\"/dev/termination-log\","
+                "\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":\"Always\"}],"
+                "\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,"
+                "\"dnsPolicy\":\"ClusterFirst\",\"automountServiceAccountToken\":false,"
+                "\"nodeName\":",
+                pod->port);
+    text_append_json(out, pod->kube_node);
+    *out += ",\"securityContext\":{},\"schedulerName\":\"default-scheduler\",\"tolerations\":[{"
+            "\"key\":\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\",\"effect\":"
+            "\"NoExecute\",\"tolerationSeconds\":300}],\"priority\":0,\"enableServiceLinks\":true,"
+            "\"preemptionPolicy\":\"PreemptLowerPriority\"}";
+}
+
+static void append_condition(std::string *out, const char *type, bool value)
+{
+    text_append(out,
+                "{\"type\":\"%s\",\"status\":\"%s\",\"lastProbeTime\":null,"
+                "\"lastTransitionTime\":null}",
+                type, value ? "True" : "False");
+}
+
+static void append_pod_status(std::string *out, const struct sim_pod *pod)
+{
+    const char *const ip = pod->ip.c_str();
+    const char *const ready = pod->ready ? "true" : "false";
+    *out += ",\"status\":{\"phase\":";
+    text_append_json(out, pod->phase);
+    *out += ",\"conditions\":[";
+    append_condition(out, "Ready", pod->ready);
+    *out += ',';
+    append_condition(out, "ContainersReady", pod->ready);
+    *out += ',';
+    append_condition(out, "PodScheduled", true);
+    *out += ',';
+    append_condition(out, "Initialized", true);
+    text_append(out,
+                "],\"hostIP\":\"10.64.200.1\",\"podIP\":\"%s\",\"podIPs\":[{\"ip\":\"%s\"}],"
+                "\"containerStatuses\":[{\"name\":\"c\",\"state\":{\"running\":{\"startedAt\":"
+                "\"2026-01-01T00:00:00Z\"}},\"lastState\":{},\"ready\":%s,\"restartCount\":0,"
+                "\"image\":\"x\",\"imageID\":\"x\"}],\"qosClass\":\"BestEffort\"}",
+                ip, ip, ready);
+}
+
+static void append_pod(std::string *out, const struct sim_cluster *c,
+                       const struct sim_object *object, bool metadata_only)
+{
+    const struct sim_pod *pod = object->pod;
+    append_metadata(out, c, object, pod->uid, "");
+    if (pod->terminating)
+        *out += ",\"deletionTimestamp\":\"" + text_iso_date(c->born + 30) +
+                "\",\"deletionGracePeriodSeconds\":30";
+    *out += ",\"labels\":{\"app\":";
+    text_append_json(out, pod->app);
+    *out += '}';
+    append_managed_fields(out, c, "kube-controller-manager", "v1", POD_FIELDS);
+    *out += '}';
+    if (metadata_only)
+        return;
+    append_pod_spec(out, pod);
+    append_pod_status(out, pod);
+}
+
+// `"targetRef":{..}` of a pod.
+static void append_reference(std::string *out, const struct sim_pod *pod)
+{
+    *out += "\"targetRef\":{\"kind\":\"Pod\",\"namespace\":";
+    text_append_json(out, pod->name_space);
+    *out += ",\"name\":";
+    text_append_json(out, pod->name);
+    *out += ",\"uid\":\"" + pod->uid + "\"}";
+}
+
+static void append_endpoint(std::string *out, const struct sim_pod *pod)
+{
+    text_append(out,
+                "{\"addresses\":[\"%s\"],\"conditions\":{\"ready\":%s,\"serving\":%s,"
+                "\"terminating\":%s},",
+                pod->ip.c_str(), pod->ready && !pod->terminating ? "true" : "false",
+                pod->serving ? "true" : "false", pod->terminating ? "true" : "false");
+    append_reference(out, pod);
+    *out += ",\"nodeName\":";
+    text_append_json(out, pod->kube_node);
+    *out += '}';
+}
+
+static uint16_t append_endpoints(std::string *out, const struct sim_cluster *c,
+                                 const struct sim_slice *slice)
+{
+    uint16_t port = slice->manual_port;
+    if (!slice->manual_address.empty())
+        *out +=
+            "{\"addresses\":[\"" + slice->manual_address + "\"],\"conditions\":{\"ready\":true}}";
+    for (size_t i = 0; i < slice->pods.size(); i++) {
+        const struct sim_pod *pod = &c->pods.find(slice->pods[i])->second;
+        if (i > 0)
+            *out += ',';
+        append_endpoint(out, pod);
+        port = pod->port;
+    }
+    return port;
+}
+
+static void append_slice(std::string *out, struct sim_cluster *c, const struct sim_object *object)
+{
+    const struct sim_slice *slice = object->slice;
+    append_metadata(out, c, object, slice->uid, ",\"generateName\":\"" SIM_SERVICE "-\"");
+    text_append(out, ",\"generation\":%llu,\"labels\":{",
+                static_cast<unsigned long long>(slice->generation));
+    for (size_t i = 0; i < object->labels.size(); i++) {
+        if (i > 0)
+            *out += ',';
+        text_append_json(out, object->labels[i].first);
+        *out += ':';
+        text_append_json(out, object->labels[i].second);
+    }
+    text_append(out,
+                "},\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":"
+                "\"%s\",\"uid\":\"%s\",\"controller\":true,\"blockOwnerDeletion\":true}]",
+                slice->service.c_str(), sim_cluster_uid(c, "service/" + slice->name_space).c_str());
+    append_managed_fields(out, c, "kube-controller-manager", "discovery.k8s.io/v1",
+                          "{\"f:addressType\":{},\"f:endpoints\":{},\"f:ports\":{}}");
+    *out += "},\"addressType\":\"IPv4\",\"endpoints\":";
+    std::string endpoints;
+    const uint16_t port = append_endpoints(&endpoints, c, slice);
+    if (endpoints.empty()) // a slice that lists nothing says so with null
+        *out += "null,\"ports\":null";
+    else
+        text_append(out, "[%s],\"ports\":[{\"name\":\"\",\"protocol\":\"TCP\",\"port\":%u}]",
+                    endpoints.c_str(), port);
+}
+
+static void append_addresses(std::string *out, const char *member,
+                             const std::vector<const struct sim_pod *> &pods)
+{
+    if (pods.empty())
+        return;
+    text_append(out, "\"%s\":[", member);
+    for (size_t i = 0; i < pods.size(); i++) {
+        text_append(out, "%s{\"ip\":\"%s\",\"nodeName\":", i > 0 ? "," : "", pods[i]->ip.c_str());
+        text_append_json(out, pods[i]->kube_node);
+        *out += ',';
+        append_reference(out, pods[i]);
+        *out += '}';
+    }
+    *out += "],";
+}
+
+static bool comes_before(const struct sim_pod *a, const struct sim_pod *b)
+{
+    return a->number < b->number;
+}
+
+// An Endpoints object holds 1,000 addresses at most: ready ones are kept first, the rest is cut.
+static void append_endpoints_object(std::string *out, struct sim_cluster *c,
+                                    const struct sim_object *object)
+{
+    std::vector<const struct sim_pod *> ready, other;
+    for (const auto &[key, pod] : c->pods)
+        if (pod.name_space == object->name_space && pod.slice != UINT64_MAX && !pod.terminating)
+            (pod.ready ? ready : other).push_back(&pod);
+    const bool truncated = ready.size() + other.size() > ENDPOINTS_MAX;
+    std::sort(ready.begin(), ready.end(), comes_before);
+    std::sort(other.begin(), other.end(), comes_before);
+    ready.resize(std::min(ready.size(), ENDPOINTS_MAX));
+    other.resize(std::min(other.size(), ENDPOINTS_MAX - ready.size()));
+
+    append_metadata(out, c, object, sim_cluster_uid(c, "endpoints/" + object->name_space), "");
+    *out += ",\"labels\":{\"endpoints.kubernetes.io/managed-by\":\"endpoint-controller\","
+            "\"service.kubernetes.io/headless\":\"\"}";
+    if (truncated)
+        *out += ",\"annotations\":{\"endpoints.kubernetes.io/over-capacity\":\"truncated\"}";
+    append_managed_fields(out, c, "kube-controller-manager", "v1", "{\"f:subsets\":{}}");
+    *out += '}';
+    if (ready.empty() && other.empty())
+        return;
+    *out += ",\"subsets\":[{";
+    append_addresses(out, "addresses", ready);
+    append_addresses(out, "notReadyAddresses", other);
+    text_append(out, "\"ports\":[{\"port\":%u,\"protocol\":\"TCP\"}]}]", c->port);
+}
+
+void sim_object_append(std::string *out, struct sim_cluster *c, enum sim_resource resource,
+                       const struct sim_object *object, bool metadata_only)
+{
+    *out += '{';
+    if (metadata_only)
+        *out += "\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",";
+    switch (resource) {
+    case RESOURCE_PODS: append_pod(out, c, object, metadata_only); break;
+    case RESOURCE_SLICES: append_slice(out, c, object); break;
+    case RESOURCE_ENDPOINTS: append_endpoints_object(out, c, object); break;
+    }
+    *out += '}';
+}
