@@ -100,7 +100,7 @@ void program_wait_for(const struct program *p, const char *text)
     }
 }
 
-int program_wait(struct program *p)
+int program_wait(struct program *p, std::string *kept)
 {
     const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
     while (!has_ended(p)) {
@@ -118,6 +118,8 @@ int program_wait(struct program *p)
         has(log, "runtime error:") ||
         has(log, "== ERROR SUMMARY: 0 errors") != has(log, "== ERROR SUMMARY:"))
         fail_msg("a memory checker complains:\n%s", log.c_str());
+    if (kept)
+        *kept = log;
     unlink(p->log.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -192,17 +194,28 @@ struct svc svc_start_for(const struct cluster *c, size_t nodes, std::vector<std:
     }
 }
 
-void svc_wait_for(const struct svc *s, const std::string &target, const char *text)
+// Asks until the reply has `text`.
+static void wait_for(const std::string &url, const char *text)
 {
     const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
     for (;;) {
-        const struct reply r = http_get(s->url + target);
+        const struct reply r = http_get(url);
         if (has(r.body, text))
             return;
         if (clock_monotonic_ms() > end_ms)
-            fail_msg("%s never has %s: %s", target.c_str(), text, r.body.c_str());
+            fail_msg("%s never has %s: %s", url.c_str(), text, r.body.c_str());
         usleep(STEP_US);
     }
+}
+
+void svc_wait_for(const struct svc *s, const std::string &target, const char *text)
+{
+    wait_for(s->url + target, text);
+}
+
+void cluster_wait_for(const struct cluster *c, const std::string &target, const char *text)
+{
+    wait_for(c->control + target, text);
 }
 
 void svc_stop(struct svc *s)

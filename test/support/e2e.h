@@ -39,8 +39,8 @@ struct reply {
 struct pending; // a request under way
 
 [[nodiscard]] struct program program_start(const char *name, std::vector<std::string> args);
-// Waits for its end; the exit status, or 128 + the signal.
-int program_wait(struct program *p);
+// Waits for its end; the exit status, or 128 + the signal. What it wrote is left in `log`, if given.
+int program_wait(struct program *p, std::string *log = nullptr);
 int program_stop(struct program *p, int signal_number);
 [[nodiscard]] std::string program_log(const struct program *p);
 // Waits until its log has `text`.
@@ -50,6 +50,9 @@ void program_wait_for(const struct program *p, const char *text);
 void cluster_stop(struct cluster *c);
 // A control request that must succeed, such as "POST", "/fault?node=worker-2&kind=hang".
 std::string cluster_do(const struct cluster *c, const char *method, const std::string &target);
+
+// Waits until GET `target` of the control port has `text`.
+void cluster_wait_for(const struct cluster *c, const std::string &target, const char *text);
 
 // Starts the daemon on a free port of 127.0.0.1 and waits until it listens.
 [[nodiscard]] struct svc svc_start(std::vector<std::string> args);

@@ -1,0 +1,179 @@
+// The daemon as a process: bad options, signals, draining.
+#include <csignal>
+
+#include "clock.h"
+#include "cmocka_cc.h"
+#include "e2e.h"
+
+// Runs the daemon to its end; its log is left in `log`.
+static int run_to_end(std::vector<std::string> args, std::string *log)
+{
+    struct program p = program_start("tracer-svc", args);
+    return program_wait(&p, log);
+}
+
+static void option__bad__ends_with_status_2_and_says_why(void **)
+{
+    const struct {
+        std::vector<std::string> args;
+        const char *says;
+    } cases[] = {
+        {{"--poll", "0"}, "--poll: got \"0\"; it takes a duration from 100ms"},
+        {{"--address", "nonsense"}, "--address: got \"nonsense\""},
+        {{"--address", "127.0.0.1:70000"}, "--address: got \"127.0.0.1:70000\""},
+        {{"--certfile", "x"}, "--certfile"},
+        {{"--nope"}, "--nope: no such option"},
+        {{"--svc-selector", "spec.x=1", "--kube-server", "http://127.0.0.1:1"}, "spec.x"},
+    };
+
+    for (const auto &t : cases) {
+        std::string log;
+        assert_int_equal(run_to_end(t.args, &log), 2);
+        assert_has(log, t.says);
+        assert_int_equal(count_of(log, "\n"), 1);
+    }
+}
+
+static void start__without_a_cluster__fails_with_a_reason(void **)
+{
+    std::string log;
+
+    assert_int_equal(run_to_end({"--address", "127.0.0.1:0"}, &log), 1);
+
+    assert_has(log, "KUBERNETES_SERVICE_HOST");
+}
+
+static void start__with_a_token_file_that_is_not_there__fails_with_a_reason(void **)
+{
+    std::string log;
+
+    assert_int_equal(run_to_end({"--address", "127.0.0.1:0", "--kube-server", "https://127.0.0.1:1",
+                                 "--kube-token-file", "/nonexistent/token"},
+                                &log),
+                     1);
+
+    assert_has(log, "/nonexistent/token");
+}
+
+static void start__on_an_address_in_use__fails_with_a_reason(void **)
+{
+    struct svc first = svc_start({"--nodes", "a=127.0.0.1:1", "--drain-delay", "0"});
+    std::string log;
+
+    const int status =
+        run_to_end({"--address", first.url.substr(7), "--nodes", "a=127.0.0.1:1"}, &log);
+
+    assert_int_equal(status, 1);
+    assert_has(log, "in use");
+    svc_stop(&first);
+}
+
+static void help__and_version__end_with_status_0(void **)
+{
+    std::string log;
+
+    assert_int_equal(run_to_end({"--help"}, &log), 0);
+    assert_has(log, "--pods-selector");
+    assert_int_equal(run_to_end({"--version"}, &log), 0);
+    assert_has(log, "tracer-svc ");
+}
+
+static void sigterm__with_a_drain_delay__still_serves_meanwhile(void **)
+{
+    struct svc s = svc_start({"--nodes", "a=127.0.0.1:1", "--drain-delay", "2s"});
+    const int64_t begin_ms = clock_monotonic_ms();
+    assert_int_equal(http_get(s.url + "/readyz").status, 200);
+
+    kill(s.daemon.pid, SIGTERM);
+    svc_wait_for(&s, "/readyz", "shutting down");
+
+    assert_int_equal(http_get(s.url + "/readyz").status, 503);
+    assert_int_equal(http_get(s.url + "/livez").status, 200);
+    assert_int_equal(http_get(s.url + "/v1/pods").status, 503); // its node is not there
+    assert_int_equal(program_wait(&s.daemon), 0);
+    assert_true(clock_monotonic_ms() - begin_ms >= 2000);
+    assert_int_equal(http_get(s.url + "/livez").status, 0);
+}
+
+static void sigterm__with_a_request_under_way__lets_it_finish(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "2"});
+    struct svc s = svc_start_for(&c, 2);
+    cluster_do(&c, "POST", "/fault?node=worker-2&kind=slow&after=700");
+    struct pending *p = http_start("GET", s.url + "/v1/pods");
+    cluster_wait_for(&c, "/stats?node=worker-2", "\"GET\":1");
+
+    kill(s.daemon.pid, SIGTERM);
+    const struct reply r = http_finish(p);
+
+    assert_int_equal(r.status, 200);
+    assert_text(reply_header(r, "Tracer-Nodes"), "total=2, ok=2, miss=0, error=0, failed=0");
+    assert_int_equal(program_wait(&s.daemon), 0);
+    cluster_stop(&c);
+}
+
+static void sigterm__with_a_hung_node__ends_at_the_deadline(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "2"});
+    struct svc s = svc_start_for(&c, 2);
+    cluster_do(&c, "POST", "/fault?node=worker-2&kind=hang");
+    struct pending *p = http_start("GET", s.url + "/v1/pods?timeout=1s");
+    cluster_wait_for(&c, "/stats?node=worker-2", "\"GET\":1");
+
+    kill(s.daemon.pid, SIGTERM);
+    const struct reply r = http_finish(p);
+
+    assert_text(reply_header(r, "Tracer-Nodes"), "total=2, ok=1, miss=0, error=0, failed=1");
+    assert_int_equal(program_wait(&s.daemon), 0);
+    cluster_stop(&c);
+}
+
+static void signal__a_second_one__ends_at_once(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "1"});
+    struct svc s = svc_start_for(&c, 1, {"--drain-delay", "1m"});
+    cluster_do(&c, "POST", "/fault?node=worker-1&kind=hang");
+    struct pending *p = http_start("GET", s.url + "/v1/pods");
+    cluster_wait_for(&c, "/stats?node=worker-1", "\"GET\":1");
+    const int64_t begin_ms = clock_monotonic_ms();
+
+    kill(s.daemon.pid, SIGTERM);
+    program_wait_for(&s.daemon, "draining");
+    kill(s.daemon.pid, SIGTERM);
+
+    assert_int_equal(program_wait(&s.daemon), 0);
+    assert_true(clock_monotonic_ms() - begin_ms < 5000);
+    assert_int_equal(http_finish(p).status, 0);
+    cluster_stop(&c);
+}
+
+static void log__as_json__has_one_object_a_line(void **)
+{
+    struct svc s = svc_start(
+        {"--nodes", "a=127.0.0.1:1", "--drain-delay", "0", "--log-format", "json", "--verbose"});
+    (void)http("GET", s.url + "/v1/pods?x=%22", "", {"X-Request-Id: one\"two"});
+    program_wait_for(&s.daemon, "GET /v1/pods");
+
+    const std::string log = program_log(&s.daemon);
+
+    assert_has(log, "\"level\":\"info\",\"msg\":\"tracer-svc ");
+    assert_has(log, "one\\\"two");
+    svc_stop(&s);
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(option__bad__ends_with_status_2_and_says_why),
+        cmocka_unit_test(start__without_a_cluster__fails_with_a_reason),
+        cmocka_unit_test(start__with_a_token_file_that_is_not_there__fails_with_a_reason),
+        cmocka_unit_test(start__on_an_address_in_use__fails_with_a_reason),
+        cmocka_unit_test(help__and_version__end_with_status_0),
+        cmocka_unit_test(sigterm__with_a_drain_delay__still_serves_meanwhile),
+        cmocka_unit_test(sigterm__with_a_request_under_way__lets_it_finish),
+        cmocka_unit_test(sigterm__with_a_hung_node__ends_at_the_deadline),
+        cmocka_unit_test(signal__a_second_one__ends_at_once),
+        cmocka_unit_test(log__as_json__has_one_object_a_line),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
