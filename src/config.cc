@@ -5,6 +5,7 @@
 #include <getopt.h>
 
 #include "address.h"
+#include "kube_url.h"
 #include "units.h"
 
 enum option_kind {
@@ -16,6 +17,8 @@ enum option_kind {
     KIND_COUNT,
     KIND_NODES,
     KIND_URL,
+    KIND_LABELS,
+    KIND_FIELDS,
     KIND_LOG_FORMAT,
     KIND_NOT_YET, // an option of the archived program that must not be ignored
     KIND_HELP,
@@ -45,10 +48,10 @@ static const struct option_row ROWS[] = {
      .kind = KIND_DURATION, .number = &config::poll_ms, .least = 100, .most = 24 * HOUR,
      .help = "pause between two rounds of discovery"},
     {.flag = "pods-selector", .variable = "TRACE_KUBE_SELECTOR_PODS", .value = "SELECTOR",
-     .standard = "app=container-tracer-backend", .kind = KIND_TEXT, .text = &config::pods_selector,
+     .standard = "app=container-tracer-backend", .kind = KIND_LABELS, .text = &config::pods_selector,
      .help = "label selector of the tracer-node pods"},
     {.flag = "svc-selector", .variable = "TRACE_KUBE_SELECTOR_SVCS", .value = "SELECTOR",
-     .standard = "metadata.name=container-tracer-node", .kind = KIND_TEXT,
+     .standard = "metadata.name=container-tracer-node", .kind = KIND_FIELDS,
      .text = &config::svc_selector, .help = "field selector of the tracer-node service"},
     {.flag = "namespace", .variable = "TRACE_KUBE_NAMESPACE", .value = "NAME", .kind = KIND_TEXT,
      .text = &config::ns, .help = "look in this namespace only (default: in all)"},
@@ -210,6 +213,12 @@ static bool set_value(const struct option_row &row, const std::string &text, str
                       std::string *error)
 {
     struct address address;
+    struct kube_selector selector;
+    std::string server;
+    if (text.empty() && row.standard) {
+        *error = "a value; without the flag it is " + std::string(row.standard);
+        return false;
+    }
     switch (row.kind) {
     case KIND_TEXT: break;
     case KIND_BOOL:
@@ -224,8 +233,15 @@ static bool set_value(const struct option_row &row, const std::string &text, str
     case KIND_COUNT: return parse_number(row, text, c, error);
     case KIND_NODES: return parse_nodes(text, c, error);
     case KIND_URL:
-        *error = "a URL such as https://10.0.0.1:6443 or http://127.0.0.1:8001";
-        if (text.rfind("http://", 0) != 0 && text.rfind("https://", 0) != 0)
+        if (!kube_server_parse(text, &server, error))
+            return false;
+        break;
+    case KIND_LABELS:
+        if (!kube_labels_check(text, error))
+            return false;
+        break;
+    case KIND_FIELDS:
+        if (!kube_selector_parse(text, &selector, error))
             return false;
         break;
     case KIND_LOG_FORMAT:
@@ -239,18 +255,19 @@ static bool set_value(const struct option_row &row, const std::string &text, str
     case KIND_HELP:
     case KIND_VERSION: return true;
     }
-    if (text.empty() && row.standard) {
-        *error = "a value; without the flag it is " + std::string(row.standard);
-        return false;
-    }
     c->*row.text = text;
     return true;
 }
 
-static std::string bad_value(const std::string &source, const std::string &got,
-                             const std::string &takes)
+// The checks of other modules quote what they got by themselves.
+static std::string bad_value(const struct option_row &row, const std::string &source,
+                             const std::string &got, const std::string &error)
 {
-    return source + ": got \"" + got + "\"; it takes " + takes;
+    const bool quoted = row.kind == KIND_ADDRESS || row.kind == KIND_URL ||
+                        row.kind == KIND_LABELS || row.kind == KIND_FIELDS;
+    if (quoted && !got.empty())
+        return source + ": " + error;
+    return source + ": got \"" + got + "\"; it takes " + error;
 }
 
 // getopt takes an abbreviation for the flag that it could only mean; that would be a guess.
@@ -300,7 +317,7 @@ static enum config_action read_flags(struct config *c, int argc, char *const *ar
         const std::string text = optarg ? optarg : "true";
         std::string takes;
         if (!set_value(ROWS[row], text, c, &takes)) {
-            *error = bad_value("--" + std::string(ROWS[row].flag), text, takes);
+            *error = bad_value(ROWS[row], "--" + std::string(ROWS[row].flag), text, takes);
             return CONFIG_BAD;
         }
         given[row] = true;
@@ -326,7 +343,7 @@ static bool read_environment(struct config *c, config_getenv_fn environment, con
         std::string takes;
         if (!text || set_value(ROWS[i], text, c, &takes))
             continue;
-        *error = bad_value(ROWS[i].variable, text, takes);
+        *error = bad_value(ROWS[i], ROWS[i].variable, text, takes);
         return false;
     }
     return true;

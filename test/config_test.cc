@@ -18,12 +18,12 @@ static char *fake_getenv(const char *name)
 static enum config_action read_words(struct config *c, std::vector<std::string> words,
                                      std::string *error)
 {
-    words.insert(words.begin(), "tracer-svc");
-    std::vector<char *> argv;
+    std::string name = "tracer-svc";
+    std::vector<char *> argv = {name.data()};
     for (std::string &word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);
-    return config_read(c, static_cast<int>(words.size()), argv.data(), fake_getenv, error);
+    return config_read(c, static_cast<int>(argv.size()) - 1, argv.data(), fake_getenv, error);
 }
 
 static int forget_environment(void **)
@@ -172,7 +172,9 @@ static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
         {{"--nodes", "a=10.0.0.1:0"}, {"--nodes", "HOST:PORT", "10.0.0.1:0"}},
         {{"--nodes", "a=10.0.0.999:8"}, {"--nodes", "HOST:PORT", "10.0.0.999:8"}},
         {{"--nodes", "a b=10.0.0.1:8"}, {"--nodes", "HOST:PORT", "a b"}},
-        {{"--kube-server", "10.0.0.1:6443"}, {"--kube-server", "URL", "https://"}},
+        {{"--kube-server", "10.0.0.1:6443"}, {"--kube-server", "HOST:PORT", "https://"}},
+        {{"--svc-selector", "spec.x=1"}, {"--svc-selector", "spec.x=1", "metadata.name"}},
+        {{"--pods-selector", "="}, {"--pods-selector", "key=value", ""}},
         {{"--timeout", "90s"}, {"--timeout", "90s", "--max-timeout"}},
         {{"--max-requests", "0"}, {"--max-requests", "\"0\"", "whole number from 1"}},
         {{"--max-requests", "1e3"}, {"--max-requests", "1e3", "whole number"}},

@@ -180,7 +180,7 @@ static void query__of_others__reaches_the_nodes_unchanged(void **)
     get("/v1/pods?x=%41&timeout=5s&y&view=nodes&z=");
 
     const std::string stats = cluster_do(&the_cluster, "GET", "/stats");
-    assert_int_equal(count_of(stats, "GET /v1/pods?x=%41&y&z= HTTP/1.1"), 3);
+    assert_int_equal(count_of(stats, "GET /v1/pods?x=%41\\u0026y\\u0026z= HTTP/1.1"), 3);
 }
 
 static void parameter__bad__is_400_and_names_it(void **)
@@ -281,7 +281,7 @@ static void requests__that_could_be_read_in_two_ways__are_refused(void **)
         if (!has(got, "HTTP/1.1 4") && !has(got, "HTTP/1.1 5"))
             fail_msg("%s: %s", request, got.c_str());
         assert_has(got, "application/problem+json");
-        assert_int_equal(count_of(got, "HTTP/1.1 "), 1);
+        assert_int_equal(count_of(got, "X-Request-Id: "), 1);
     }
 
     const std::string stats = cluster_do(&the_cluster, "GET", "/stats");

@@ -19,8 +19,8 @@ static void option__bad__ends_with_status_2_and_says_why(void **)
         const char *says;
     } cases[] = {
         {{"--poll", "0"}, "--poll: got \"0\"; it takes a duration from 100ms"},
-        {{"--address", "nonsense"}, "--address: got \"nonsense\""},
-        {{"--address", "127.0.0.1:70000"}, "--address: got \"127.0.0.1:70000\""},
+        {{"--address", "nonsense"}, "--address: 'nonsense'"},
+        {{"--address", "127.0.0.1:70000"}, "--address: '127.0.0.1:70000'"},
         {{"--certfile", "x"}, "--certfile"},
         {{"--nope"}, "--nope: no such option"},
         {{"--svc-selector", "spec.x=1", "--kube-server", "http://127.0.0.1:1"}, "spec.x"},

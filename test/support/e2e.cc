@@ -174,7 +174,7 @@ struct svc svc_start(std::vector<std::string> args)
     program_wait_for(&s.daemon, "listens on port ");
     const std::string log = program_log(&s.daemon);
     const size_t at = log.find("listens on port ") + strlen("listens on port ");
-    s.url = "http://127.0.0.1:" + log.substr(at, log.find('\n', at) - at);
+    s.url = "http://127.0.0.1:" + log.substr(at, log.find_first_not_of("0123456789", at) - at);
     return s;
 }
 
