@@ -51,7 +51,7 @@ static void answer_done(const struct call *call, bool ok)
 static std::string parameter(const struct call *call, const char *name)
 {
     std::string value;
-    (void)!text_query(call->query, name, &value);
+    (void)text_query(call->query, name, &value);
     return value;
 }
 

@@ -22,8 +22,6 @@ struct sim_conn {
     struct bufferevent *stream;
     struct event *timer; // null until first used
     sim_conn_fn step, fill;
-    sim_conn_gone_fn gone;
-    void *gone_arg;
     struct sim_request request;
     struct sim_play play;
     std::string head, path, body;
@@ -37,8 +35,6 @@ struct sim_conn {
 
 static void conn_free(struct sim_conn *c)
 {
-    if (c->gone)
-        c->gone(c, c->gone_arg);
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -48,6 +44,9 @@ static void conn_free(struct sim_conn *c)
     c->server->open--;
     if (c->timer)
         event_free(c->timer);
+    // without it a client takes the end of a TLS connection for a truncation
+    if (c->closing && c->server->options.tls)
+        SSL_shutdown(bufferevent_openssl_get_ssl(c->stream));
     bufferevent_free(c->stream);
     delete c;
 }
@@ -285,12 +284,6 @@ void sim_conn_fill(struct sim_conn *c, sim_conn_fn fill)
     c->fill = fill;
     if (fill)
         fill(c);
-}
-
-void sim_conn_watch(struct sim_conn *c, sim_conn_gone_fn gone, void *arg)
-{
-    c->gone = gone;
-    c->gone_arg = arg;
 }
 
 void sim_conn_finish(struct sim_conn *c)

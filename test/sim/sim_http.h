@@ -25,7 +25,6 @@ struct sim_request {
                                                   std::string_view name);
 
 typedef void (*sim_conn_fn)(struct sim_conn *c);
-typedef void (*sim_conn_gone_fn)(struct sim_conn *c, void *arg);
 
 // What a reply that is sent by and by remembers between two steps.
 struct sim_play {
@@ -51,9 +50,6 @@ void sim_conn_later(struct sim_conn *c, unsigned ms, sim_conn_fn step);
 
 // Calls `fill` now and whenever all that was written has gone; null ends that.
 void sim_conn_fill(struct sim_conn *c, sim_conn_fn fill);
-
-// Calls `gone` when the connection is freed; null ends that.
-void sim_conn_watch(struct sim_conn *c, sim_conn_gone_fn gone, void *arg);
 
 // The last thing to do with a request: the reply is whole, the next request may come. Closes where
 // the client asked for it. `c` may be gone afterwards, as after the two functions below.

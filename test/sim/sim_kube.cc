@@ -178,7 +178,7 @@ static void answer_status(const struct sim_kube_fault *f, const struct sim_reque
                           struct sim_answer *a)
 {
     struct target target = {.resource = RESOURCE_PODS, .name_space = ""};
-    (void)!parse_target(r->path, &target);
+    (void)parse_target(r->path, &target);
     if (f->status == 429) {
         answer_429(f, a);
         return;

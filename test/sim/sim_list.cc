@@ -7,7 +7,7 @@
 #include "sim_text.h"
 
 struct list {
-    sim_selector labels, fields;
+    std::vector<struct sim_requirement> labels, fields;
     std::string start; // the key before the page's first
     uint64_t version;  // of the list, as its first page had it
     uint64_t limit;    // 0: none

@@ -232,7 +232,7 @@ static bool sim_start(struct sim *s, const struct options *o)
     return s->control && announce(ready_text(o, s->kube, s->control, s->cluster), o->ready_file);
 }
 
-// epoll refuses regular files: --exit-with-stdin wants a pipe, a socket or a terminal.
+// epoll refuses regular files and /dev/null.
 static bool watch_events(struct sim *s, bool watch_stdin)
 {
     s->term = evsignal_new(s->base, SIGTERM, on_signal, s->base);
@@ -242,7 +242,10 @@ static bool watch_events(struct sim *s, bool watch_stdin)
     if (!watch_stdin)
         return true;
     s->input = event_new(s->base, 0, EV_READ | EV_PERSIST, on_stdin_readable, s->base);
-    return event_add(s->input, nullptr) == 0;
+    if (event_add(s->input, nullptr) == 0)
+        return true;
+    fprintf(stderr, "tracer-sim: --exit-with-stdin wants a pipe, a socket or a terminal\n");
+    return false;
 }
 
 static void sim_stop(struct sim *s)

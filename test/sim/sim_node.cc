@@ -176,9 +176,10 @@ bool sim_node_move(struct sim_node *node, struct in_addr address)
     struct sim_server *server = sim_server_new(&options);
     if (!server)
         return false;
+    const enum sim_server_mode mode = node->server->mode;
     sim_server_free(node->server);
     node->server = server;
-    return true;
+    return sim_server_set_mode(server, mode);
 }
 
 bool sim_node_add_fault(struct sim_node *node, const struct sim_fault *fault)

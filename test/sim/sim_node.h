@@ -2,7 +2,7 @@
 // that plays the real one byte for byte, its oddities included.
 #pragma once
 #include <cstdint>
-#include <ctime>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +23,8 @@ struct sim_node {
     struct sim_server *server;
     std::vector<struct sim_container> containers; // sorted by pod
     std::vector<std::string> hooks;               // sorted
-    sim_sessions sessions;
+    // by the text of their id, as Go sorts the keys of the map it sends
+    std::map<std::string, struct sim_session> sessions;
     std::vector<struct sim_fault> faults;
     struct sim_stats stats;
     std::string pods_body;

@@ -43,7 +43,8 @@ std::vector<struct sim_object> sim_objects(struct sim_cluster *c, enum sim_resou
         for (const auto &[key, slice] : c->slices) {
             objects.push_back(object_of(slice.name_space, slice.name, slice.version));
             objects.back().slice = &slice;
-            objects.back().labels = {{"kubernetes.io/service-name", slice.service}};
+            objects.back().labels = {{"kubernetes.io/service-name", slice.service},
+                                     {"service.kubernetes.io/headless", ""}};
             if (slice.manual_address.empty())
                 objects.back().labels.push_back(
                     {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"});
@@ -57,10 +58,10 @@ std::vector<struct sim_object> sim_objects(struct sim_cluster *c, enum sim_resou
     return objects;
 }
 
-// `"metadata":{` up to the creation time.
+// `"metadata":{` up to the creation time. `generation`: 0 where the kind has none.
 static void append_metadata(std::string *out, const struct sim_cluster *c,
                             const struct sim_object *object, const std::string &uid,
-                            const std::string &middle)
+                            const std::string &middle, uint64_t generation)
 {
     *out += "\"metadata\":{\"name\":";
     text_append_json(out, object->name);
@@ -68,6 +69,8 @@ static void append_metadata(std::string *out, const struct sim_cluster *c,
     text_append_json(out, object->name_space);
     text_append(out, ",\"uid\":\"%s\",\"resourceVersion\":\"%llu\"", uid.c_str(),
                 static_cast<unsigned long long>(object->version));
+    if (generation > 0)
+        text_append(out, ",\"generation\":%llu", static_cast<unsigned long long>(generation));
     *out += ",\"creationTimestamp\":\"" + text_iso_date(c->born) + '"';
 }
 
@@ -144,7 +147,7 @@ static void append_pod(std::string *out, const struct sim_cluster *c,
                        const struct sim_object *object, bool metadata_only)
 {
     const struct sim_pod *pod = object->pod;
-    append_metadata(out, c, object, pod->uid, "");
+    append_metadata(out, c, object, pod->uid, "", 1);
     if (pod->terminating)
         *out += ",\"deletionTimestamp\":\"" + text_iso_date(c->born + 30) +
                 "\",\"deletionGracePeriodSeconds\":30";
@@ -202,15 +205,15 @@ static uint16_t append_endpoints(std::string *out, const struct sim_cluster *c,
 static void append_slice(std::string *out, struct sim_cluster *c, const struct sim_object *object)
 {
     const struct sim_slice *slice = object->slice;
-    append_metadata(out, c, object, slice->uid, ",\"generateName\":\"" SIM_SERVICE "-\"");
-    text_append(out, ",\"generation\":%llu,\"labels\":{",
-                static_cast<unsigned long long>(slice->generation));
+    append_metadata(out, c, object, slice->uid, ",\"generateName\":\"" SIM_SERVICE "-\"",
+                    slice->generation);
+    *out += ",\"labels\":{";
     for (size_t i = 0; i < object->labels.size(); i++) {
         if (i > 0)
             *out += ',';
-        text_append_json(out, object->labels[i].first);
+        text_append_json(out, object->labels[i].key);
         *out += ':';
-        text_append_json(out, object->labels[i].second);
+        text_append_json(out, object->labels[i].value);
     }
     text_append(out,
                 "},\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":"
@@ -263,7 +266,7 @@ static void append_endpoints_object(std::string *out, struct sim_cluster *c,
     ready.resize(std::min(ready.size(), ENDPOINTS_MAX));
     other.resize(std::min(other.size(), ENDPOINTS_MAX - ready.size()));
 
-    append_metadata(out, c, object, sim_cluster_uid(c, "endpoints/" + object->name_space), "");
+    append_metadata(out, c, object, sim_cluster_uid(c, "endpoints/" + object->name_space), "", 0);
     *out += ",\"labels\":{\"endpoints.kubernetes.io/managed-by\":\"endpoint-controller\","
             "\"service.kubernetes.io/headless\":\"\"}";
     if (truncated)

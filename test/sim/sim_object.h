@@ -23,7 +23,7 @@ struct sim_resource_info {
 struct sim_object {
     std::string key, name_space, name;
     uint64_t version;
-    sim_labels labels;
+    std::vector<struct sim_label> labels;
     const struct sim_pod *pod;     // or
     const struct sim_slice *slice; // or neither: Endpoints
 };

@@ -40,7 +40,8 @@ static bool split_term(std::string_view term, struct sim_requirement *r)
     return true;
 }
 
-bool selector_parse_labels(std::string_view text, sim_selector *selector, std::string *message)
+bool selector_parse_labels(std::string_view text, std::vector<struct sim_requirement> *selector,
+                           std::string *message)
 {
     while (!text.empty()) {
         std::string_view term = text_next(&text, ',');
@@ -66,8 +67,8 @@ bool selector_parse_labels(std::string_view text, sim_selector *selector, std::s
     return true;
 }
 
-bool selector_parse_fields(std::string_view text, bool is_pods, sim_selector *selector,
-                           std::string *message)
+bool selector_parse_fields(std::string_view text, bool is_pods,
+                           std::vector<struct sim_requirement> *selector, std::string *message)
 {
     while (!text.empty()) {
         const std::string_view term = text_next(&text, ',');
@@ -93,7 +94,8 @@ bool selector_parse_fields(std::string_view text, bool is_pods, sim_selector *se
     return true;
 }
 
-bool selector_matches(const sim_selector &selector, const sim_labels &labels)
+bool selector_matches(const std::vector<struct sim_requirement> &selector,
+                      const std::vector<struct sim_label> &labels)
 {
     for (const struct sim_requirement &r : selector) {
         const std::string *value = nullptr;

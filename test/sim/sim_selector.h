@@ -3,7 +3,6 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 struct sim_requirement {
@@ -12,16 +11,20 @@ struct sim_requirement {
     bool negated;
 };
 
-typedef std::vector<struct sim_requirement> sim_selector;
-typedef std::vector<std::pair<std::string, std::string>> sim_labels;
+struct sim_label {
+    std::string key, value;
+};
 
 // False, with the API server's message, where `text` is no label selector.
-[[nodiscard]] bool selector_parse_labels(std::string_view text, sim_selector *selector,
+[[nodiscard]] bool selector_parse_labels(std::string_view text,
+                                         std::vector<struct sim_requirement> *selector,
                                          std::string *message);
 
 // False, with the API server's message, where `text` is no field selector over metadata.name and
 // metadata.namespace.
 [[nodiscard]] bool selector_parse_fields(std::string_view text, bool is_pods,
-                                         sim_selector *selector, std::string *message);
+                                         std::vector<struct sim_requirement> *selector,
+                                         std::string *message);
 
-[[nodiscard]] bool selector_matches(const sim_selector &selector, const sim_labels &labels);
+[[nodiscard]] bool selector_matches(const std::vector<struct sim_requirement> &selector,
+                                    const std::vector<struct sim_label> &labels);

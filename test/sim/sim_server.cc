@@ -79,7 +79,7 @@ static bool server_swallow(struct sim_server *s)
         filler = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (filler < 0)
             return false;
-        (void)!connect(filler, reinterpret_cast<struct sockaddr *>(&address), sizeof address);
+        (void)connect(filler, reinterpret_cast<struct sockaddr *>(&address), sizeof address);
     }
     return true;
 }

@@ -35,7 +35,7 @@ struct sim_server {
     enum sim_server_mode mode;
     int fd; // of the listener, or bound only
     struct evconnlistener *listener;
-    int fillers[4]; // connections of our own that fill the queue
+    int fillers[2]; // connections of our own that fill the queue
     struct sim_conn *conns;
     uint64_t accepted, aborted; // aborted: the client was gone before its reply was sent
     size_t open;

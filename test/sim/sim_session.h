@@ -17,9 +17,6 @@ struct sim_session {
     uint64_t started_ms;
 };
 
-// By the text of their id, as Go sorts the keys of the map it sends.
-typedef std::map<std::string, struct sim_session> sim_sessions;
-
 // How long the node waits for the first output of a session's hook.
 [[nodiscard]] unsigned sim_session_start_ms(const struct sim_session *s);
 
