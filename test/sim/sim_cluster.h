@@ -1,5 +1,5 @@
-// The simulated cluster as data: tracer-nodes, their pods, the slices that list them. The only place
-// that changes any of it, so that every change gets its resource version here.
+// The simulated cluster as data: tracer-nodes, their pods, the slices that list them. The only
+// place that changes any of it: every change gets its resource version here.
 #pragma once
 #include <netinet/in.h>
 

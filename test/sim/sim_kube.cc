@@ -33,13 +33,8 @@ static const char VERSION_JSON[] = "{\n"
                                    "  \"platform\": \"linux/amd64\"\n"
                                    "}";
 
-struct target {
-    enum sim_resource resource;
-    std::string name_space; // empty: cluster-wide
-};
-
 // Reads "/api/v1[/namespaces/NS]/pods" and its like. False: no such path.
-static bool parse_target(std::string_view path, struct target *t)
+static bool parse_target(std::string_view path, struct sim_target *t)
 {
     for (const enum sim_resource resource : {RESOURCE_PODS, RESOURCE_SLICES, RESOURCE_ENDPOINTS}) {
         const struct sim_resource_info *info = sim_resource_find(resource);
@@ -60,7 +55,7 @@ static bool parse_target(std::string_view path, struct target *t)
 }
 
 // The Status of a request that the caller's role does not allow, as RBAC words it.
-static void answer_forbidden(const struct target *t, const char *verb, struct sim_answer *a)
+static void answer_forbidden(const struct sim_target *t, const char *verb, struct sim_answer *a)
 {
     const struct sim_resource_info *info = sim_resource_find(t->resource);
     const std::string dot = *info->group ? "." : "";
@@ -74,7 +69,7 @@ static void answer_forbidden(const struct target *t, const char *verb, struct si
     if (*info->group)
         details += "\"group\":\"" + std::string(info->group) + "\",";
     details += "\"kind\":\"" + std::string(info->name) + "\"}";
-    sim_list_status(a, 403, "Forbidden", message, details);
+    sim_list_status(a, 403, message, details);
     a->headers += "X-Content-Type-Options: nosniff\r\n";
 }
 
@@ -85,16 +80,15 @@ static bool is_watch(std::string_view query)
 }
 
 // This server's role may list, not watch: clients poll it.
-static void answer_resource(struct sim_kube *k, const struct target *t, const struct sim_request *r,
-                            struct sim_answer *a)
+static void answer_resource(struct sim_kube *k, const struct sim_target *t,
+                            const struct sim_request *r, struct sim_answer *a)
 {
     if (t->resource == RESOURCE_SLICES && k->options.forbid_slices)
         answer_forbidden(t, is_watch(r->query) ? "watch" : "list", a);
     else if (is_watch(r->query))
         answer_forbidden(t, "watch", a);
     else
-        sim_list_answer(k->options.cluster, t->resource, t->name_space, k->options.page_limit, r,
-                        a);
+        sim_list_answer(k->options.cluster, t, r, a);
 }
 
 static bool is_allowed(const struct sim_kube *k, const struct sim_request *r)
@@ -105,15 +99,16 @@ static bool is_allowed(const struct sim_kube *k, const struct sim_request *r)
 
 static void kube_answer(struct sim_kube *k, const struct sim_request *r, struct sim_answer *a)
 {
-    struct target target;
+    struct sim_target target = {};
+    target.page_limit = k->options.page_limit;
     if (!is_allowed(k, r)) {
-        sim_list_status(a, 401, "Unauthorized", "Unauthorized", "");
+        sim_list_status(a, 401, "Unauthorized", "");
     } else if (r->method != "GET") {
-        sim_list_status(a, 405, "MethodNotAllowed",
-                        "the server does not allow this method on the requested resource", "{}");
+        sim_list_status(a, 405, "the server does not allow this method on the requested resource",
+                        "{}");
     } else if (r->path == "/version") {
-        sim_list_status(a, 200, "", "", "");
-        a->body = VERSION_JSON;
+        sim_answer_text(a, 200, VERSION_JSON);
+        a->headers = "Cache-Control: no-cache, private\r\nContent-Type: application/json\r\n";
     } else if (r->path == "/readyz" || r->path == "/livez" || r->path == "/healthz") {
         sim_answer_text(a, 200, "ok");
     } else if (parse_target(r->path, &target)) {
@@ -177,28 +172,28 @@ static void answer_429(const struct sim_kube_fault *f, struct sim_answer *a)
 static void answer_status(const struct sim_kube_fault *f, const struct sim_request *r,
                           struct sim_answer *a)
 {
-    struct target target = {.resource = RESOURCE_PODS, .name_space = ""};
+    struct sim_target target = {.resource = RESOURCE_PODS, .name_space = "", .page_limit = 0};
     (void)parse_target(r->path, &target);
     if (f->status == 429) {
         answer_429(f, a);
         return;
     }
     if (f->status == 401) {
-        sim_list_status(a, 401, "Unauthorized", "Unauthorized", "");
+        sim_list_status(a, 401, "Unauthorized", "");
     } else if (f->status == 403) {
         answer_forbidden(&target, is_watch(r->query) ? "watch" : "list", a);
     } else if (f->status == 410) {
-        sim_list_status(a, 410, "Expired",
+        sim_list_status(a, 410,
                         "The provided continue parameter is too old to display a consistent list "
                         "result.",
                         "");
     } else if (f->status == 503) {
-        sim_list_status(a, 503, "ServiceUnavailable",
+        sim_list_status(a, 503,
                         "the server is currently unable to handle "
                         "the request",
                         "");
     } else {
-        sim_list_status(a, f->status, "InternalError", "Internal error occurred: injected", "");
+        sim_list_status(a, f->status, "Internal error occurred: injected", "");
     }
     if (f->retry_after > 0)
         a->headers += "Retry-After: " + std::to_string(f->retry_after) + "\r\n";

@@ -11,21 +11,37 @@ struct list {
     std::string start; // the key before the page's first
     uint64_t version;  // of the list, as its first page had it
     uint64_t limit;    // 0: none
+    bool metadata_only;
 };
 
 static const char CONTENT_TYPE[] = "Cache-Control: no-cache, private\r\n"
                                    "Content-Type: application/json\r\n";
 
-void sim_list_status(struct sim_answer *a, int code, std::string_view reason,
-                     std::string_view message, std::string_view details)
+static const char *reason_of(int code)
+{
+    static const struct {
+        int code;
+        const char *reason;
+    } reasons[] = {
+        {400, "BadRequest"},         {401, "Unauthorized"}, {403, "Forbidden"},
+        {405, "MethodNotAllowed"},   {410, "Expired"},      {422, "Invalid"},
+        {503, "ServiceUnavailable"}, {504, "Timeout"},
+    };
+    for (const auto &row : reasons)
+        if (row.code == code)
+            return row.reason;
+    return "InternalError";
+}
+
+void sim_list_status(struct sim_answer *a, int code, std::string_view message,
+                     std::string_view details)
 {
     a->status = code;
     a->headers = CONTENT_TYPE;
     a->body = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
               "\"message\":";
     text_append_json(&a->body, message);
-    a->body += ",\"reason\":";
-    text_append_json(&a->body, reason);
+    text_append(&a->body, ",\"reason\":\"%s\"", reason_of(code));
     if (!details.empty())
         a->body += ",\"details\":" + std::string(details);
     text_append(&a->body, ",\"code\":%d}\n", code);
@@ -67,7 +83,7 @@ static bool read_page(const struct sim_cluster *c, std::string_view query, struc
         return true;
     if (read_token(token, &list->version, &list->start))
         return true;
-    sim_list_status(a, 400, "BadRequest", "continue key is not valid", "");
+    sim_list_status(a, 400, "continue key is not valid", "");
     return false;
 }
 
@@ -80,7 +96,7 @@ static bool read_version(const struct sim_cluster *c, std::string_view query, st
     const bool has_version = text_query(query, "resourceVersion", &version) && !version.empty();
     const bool has_match = text_query(query, "resourceVersionMatch", &match) && !match.empty();
     if (has_match && (!has_version || !list->start.empty())) {
-        sim_list_status(a, 422, "Invalid",
+        sim_list_status(a, 422,
                         list->start.empty() ? "resourceVersionMatch: Forbidden: "
                                               "resourceVersionMatch is forbidden unless "
                                               "resourceVersion is provided"
@@ -92,7 +108,7 @@ static bool read_version(const struct sim_cluster *c, std::string_view query, st
     if (!has_version)
         return true;
     if (!list->start.empty() || !text_number(version, &number)) {
-        sim_list_status(a, 400, "BadRequest",
+        sim_list_status(a, 400,
                         list->start.empty()
                             ? "invalid resource version: " + version
                             : "specifying resource version is not allowed when using continue",
@@ -100,7 +116,7 @@ static bool read_version(const struct sim_cluster *c, std::string_view query, st
         return false;
     }
     if (number > c->version) {
-        sim_list_status(a, 504, "Timeout",
+        sim_list_status(a, 504,
                         "Too large resource version: " + version +
                             ", current: " + std::to_string(c->version),
                         "{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":"
@@ -108,8 +124,7 @@ static bool read_version(const struct sim_cluster *c, std::string_view query, st
         return false;
     }
     if (match == "Exact" && number != c->version) {
-        sim_list_status(a, 410, "Expired", "The resourceVersion for the provided list is too old.",
-                        "");
+        sim_list_status(a, 410, "The resourceVersion for the provided list is too old.", "");
         return false;
     }
     if (number == 0)
@@ -123,12 +138,12 @@ static bool read_selectors(std::string_view query, bool is_pods, struct list *li
     std::string text, message;
     if (text_query(query, "labelSelector", &text) &&
         !selector_parse_labels(text, &list->labels, &message)) {
-        sim_list_status(a, 400, "BadRequest", message, "");
+        sim_list_status(a, 400, message, "");
         return false;
     }
     if (text_query(query, "fieldSelector", &text) &&
         !selector_parse_fields(text, is_pods, &list->fields, &message)) {
-        sim_list_status(a, 400, "BadRequest", message, "");
+        sim_list_status(a, 400, message, "");
         return false;
     }
     return true;
@@ -143,15 +158,14 @@ static bool is_listed(const struct list *list, const std::string &name_space,
                                            {"metadata.namespace", object->name_space}});
 }
 
-static void answer_page(struct sim_cluster *c, enum sim_resource resource,
-                        const std::string &name_space, const struct list *list, bool metadata_only,
-                        struct sim_answer *a)
+static void answer_page(struct sim_cluster *c, const struct sim_target *target,
+                        const struct list *list, struct sim_answer *a)
 {
-    const struct sim_resource_info *info = sim_resource_find(resource);
+    const struct sim_resource_info *info = sim_resource_find(target->resource);
     std::string items, last, token;
     uint64_t count = 0;
-    for (const struct sim_object &object : sim_objects(c, resource)) {
-        if (!is_listed(list, name_space, &object))
+    for (const struct sim_object &object : sim_objects(c, target->resource)) {
+        if (!is_listed(list, target->name_space, &object))
             continue;
         if (list->limit > 0 && count == list->limit) {
             token = token_of(list->version, last);
@@ -159,13 +173,13 @@ static void answer_page(struct sim_cluster *c, enum sim_resource resource,
         }
         if (count++ > 0)
             items += ',';
-        sim_object_append(&items, c, resource, &object, metadata_only);
+        sim_object_append(&items, c, &object, list->metadata_only);
         last = object.key;
     }
     const std::string kind =
-        metadata_only ? "PartialObjectMetadataList" : std::string(info->kind) + "List";
+        list->metadata_only ? "PartialObjectMetadataList" : std::string(info->kind) + "List";
     a->body = "{\"kind\":\"" + kind + "\",\"apiVersion\":\"" +
-              (metadata_only ? "meta.k8s.io/v1" : info->version) +
+              (list->metadata_only ? "meta.k8s.io/v1" : info->version) +
               "\",\"metadata\":{\"resourceVersion\":\"" + std::to_string(list->version) + '"';
     if (!token.empty())
         a->body += ",\"continue\":\"" + token + '"';
@@ -176,22 +190,20 @@ static void answer_page(struct sim_cluster *c, enum sim_resource resource,
     a->headers = CONTENT_TYPE;
 }
 
-void sim_list_answer(struct sim_cluster *c, enum sim_resource resource,
-                     const std::string &name_space, uint64_t page_limit,
+void sim_list_answer(struct sim_cluster *c, const struct sim_target *target,
                      const struct sim_request *r, struct sim_answer *a)
 {
     struct list list = {};
+    const bool is_pods = target->resource == RESOURCE_PODS;
     const std::string_view accept = sim_request_header(r, "Accept");
-    const bool metadata_only =
-        resource == RESOURCE_PODS && accept.find("as=PartialObjectMetadataList") != accept.npos;
-    const bool ok = read_page(c, r->query, &list, a) && read_version(c, r->query, &list, a) &&
-                    read_selectors(r->query, resource == RESOURCE_PODS, &list, a);
-    if (ok) {
-        if (page_limit > 0 && list.limit > page_limit)
-            list.limit = page_limit;
-        answer_page(c, resource, name_space, &list, metadata_only, a);
+    list.metadata_only = is_pods && accept.find("as=PartialObjectMetadataList") != accept.npos;
+    if (read_page(c, r->query, &list, a) && read_version(c, r->query, &list, a) &&
+        read_selectors(r->query, is_pods, &list, a)) {
+        if (target->page_limit > 0 && list.limit > target->page_limit)
+            list.limit = target->page_limit;
+        answer_page(c, target, &list, a);
     }
-    if (resource == RESOURCE_ENDPOINTS)
+    if (target->resource == RESOURCE_ENDPOINTS)
         a->headers += "Warning: 299 - \"v1 Endpoints is deprecated in v1.33+; use "
                       "discovery.k8s.io/v1 EndpointSlice\"\r\n";
 }

@@ -10,11 +10,16 @@ struct sim_answer;
 struct sim_cluster;
 struct sim_request;
 
-// Turns `a` into a Status. `details`: a JSON object, or empty.
-void sim_list_status(struct sim_answer *a, int code, std::string_view reason,
-                     std::string_view message, std::string_view details);
+struct sim_target {
+    enum sim_resource resource;
+    std::string name_space; // empty: cluster-wide
+    uint64_t page_limit;    // 0: none
+};
 
-// Answers a list of `resource` in `name_space` (empty: all). `page_limit`: 0 for none.
-void sim_list_answer(struct sim_cluster *c, enum sim_resource resource,
-                     const std::string &name_space, uint64_t page_limit,
+// Turns `a` into a Status of this code. `details`: a JSON object, or empty.
+void sim_list_status(struct sim_answer *a, int code, std::string_view message,
+                     std::string_view details);
+
+// Answers a list of `target`.
+void sim_list_answer(struct sim_cluster *c, const struct sim_target *target,
                      const struct sim_request *r, struct sim_answer *a);

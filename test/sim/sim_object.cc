@@ -17,14 +17,40 @@ const struct sim_resource_info *sim_resource_find(enum sim_resource resource)
     return &infos[resource];
 }
 
-static struct sim_object object_of(const std::string &name_space, const std::string &name,
-                                   uint64_t version)
+static struct sim_object object_of(enum sim_resource resource, const std::string &name_space,
+                                   const std::string &name, uint64_t version)
 {
     struct sim_object object = {};
+    object.resource = resource;
     object.key = name_space + '/' + name;
     object.name_space = name_space;
     object.name = name;
     object.version = version;
+    return object;
+}
+
+static struct sim_object pod_object(const struct sim_pod *pod)
+{
+    struct sim_object object = object_of(RESOURCE_PODS, pod->name_space, pod->name, pod->version);
+    object.uid = pod->uid;
+    object.generation = 1;
+    object.labels = {{"app", pod->app}};
+    object.pod = pod;
+    return object;
+}
+
+static struct sim_object slice_object(const struct sim_slice *slice)
+{
+    struct sim_object object =
+        object_of(RESOURCE_SLICES, slice->name_space, slice->name, slice->version);
+    object.uid = slice->uid;
+    object.generation = slice->generation;
+    object.labels = {{"kubernetes.io/service-name", slice->service},
+                     {"service.kubernetes.io/headless", ""}};
+    if (slice->manual_address.empty())
+        object.labels.push_back(
+            {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"});
+    object.slice = slice;
     return object;
 }
 
@@ -33,55 +59,50 @@ std::vector<struct sim_object> sim_objects(struct sim_cluster *c, enum sim_resou
     std::vector<struct sim_object> objects;
     switch (resource) {
     case RESOURCE_PODS:
-        for (const auto &[key, pod] : c->pods) {
-            objects.push_back(object_of(pod.name_space, pod.name, pod.version));
-            objects.back().labels = {{"app", pod.app}};
-            objects.back().pod = &pod;
-        }
+        for (const auto &[key, pod] : c->pods)
+            objects.push_back(pod_object(&pod));
         break;
     case RESOURCE_SLICES:
-        for (const auto &[key, slice] : c->slices) {
-            objects.push_back(object_of(slice.name_space, slice.name, slice.version));
-            objects.back().slice = &slice;
-            objects.back().labels = {{"kubernetes.io/service-name", slice.service},
-                                     {"service.kubernetes.io/headless", ""}};
-            if (slice.manual_address.empty())
-                objects.back().labels.push_back(
-                    {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"});
-        }
+        for (const auto &[key, slice] : c->slices)
+            objects.push_back(slice_object(&slice));
         break;
     case RESOURCE_ENDPOINTS:
-        for (const auto &[name_space, version] : c->endpoints)
-            objects.push_back(object_of(name_space, SIM_SERVICE, version));
+        for (const auto &[name_space, version] : c->endpoints) {
+            objects.push_back(object_of(resource, name_space, SIM_SERVICE, version));
+            objects.back().uid = sim_cluster_uid(c, "endpoints/" + name_space);
+        }
         break;
     }
     return objects;
 }
 
-// `"metadata":{` up to the creation time. `generation`: 0 where the kind has none.
+// `"metadata":{` up to the creation time.
 static void append_metadata(std::string *out, const struct sim_cluster *c,
-                            const struct sim_object *object, const std::string &uid,
-                            const std::string &middle, uint64_t generation)
+                            const struct sim_object *object)
 {
     *out += "\"metadata\":{\"name\":";
     text_append_json(out, object->name);
-    *out += middle + ",\"namespace\":";
+    if (object->resource == RESOURCE_SLICES)
+        *out += ",\"generateName\":\"" SIM_SERVICE "-\"";
+    *out += ",\"namespace\":";
     text_append_json(out, object->name_space);
-    text_append(out, ",\"uid\":\"%s\",\"resourceVersion\":\"%llu\"", uid.c_str(),
+    text_append(out, ",\"uid\":\"%s\",\"resourceVersion\":\"%llu\"", object->uid.c_str(),
                 static_cast<unsigned long long>(object->version));
-    if (generation > 0)
-        text_append(out, ",\"generation\":%llu", static_cast<unsigned long long>(generation));
+    if (object->generation > 0)
+        text_append(out, ",\"generation\":%llu",
+                    static_cast<unsigned long long>(object->generation));
     *out += ",\"creationTimestamp\":\"" + text_iso_date(c->born) + '"';
 }
 
 static void append_managed_fields(std::string *out, const struct sim_cluster *c,
-                                  const char *manager, const char *version, const char *fields)
+                                  const char *version, const char *fields)
 {
-    text_append(out,
-                ",\"managedFields\":[{\"manager\":\"%s\",\"operation\":\"Update\","
-                "\"apiVersion\":\"%s\",\"time\":\"%s\",\"fieldsType\":\"FieldsV1\","
-                "\"fieldsV1\":%s}]",
-                manager, version, text_iso_date(c->born).c_str(), fields);
+    text_append(
+        out,
+        ",\"managedFields\":[{\"manager\":\"kube-controller-manager\",\"operation\":\"Update\","
+        "\"apiVersion\":\"%s\",\"time\":\"%s\",\"fieldsType\":\"FieldsV1\","
+        "\"fieldsV1\":%s}]",
+        version, text_iso_date(c->born).c_str(), fields);
 }
 
 static const char POD_FIELDS[] =
@@ -147,14 +168,14 @@ static void append_pod(std::string *out, const struct sim_cluster *c,
                        const struct sim_object *object, bool metadata_only)
 {
     const struct sim_pod *pod = object->pod;
-    append_metadata(out, c, object, pod->uid, "", 1);
+    append_metadata(out, c, object);
     if (pod->terminating)
         *out += ",\"deletionTimestamp\":\"" + text_iso_date(c->born + 30) +
                 "\",\"deletionGracePeriodSeconds\":30";
     *out += ",\"labels\":{\"app\":";
     text_append_json(out, pod->app);
     *out += '}';
-    append_managed_fields(out, c, "kube-controller-manager", "v1", POD_FIELDS);
+    append_managed_fields(out, c, "v1", POD_FIELDS);
     *out += '}';
     if (metadata_only)
         return;
@@ -205,8 +226,7 @@ static uint16_t append_endpoints(std::string *out, const struct sim_cluster *c,
 static void append_slice(std::string *out, struct sim_cluster *c, const struct sim_object *object)
 {
     const struct sim_slice *slice = object->slice;
-    append_metadata(out, c, object, slice->uid, ",\"generateName\":\"" SIM_SERVICE "-\"",
-                    slice->generation);
+    append_metadata(out, c, object);
     *out += ",\"labels\":{";
     for (size_t i = 0; i < object->labels.size(); i++) {
         if (i > 0)
@@ -219,7 +239,7 @@ static void append_slice(std::string *out, struct sim_cluster *c, const struct s
                 "},\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":"
                 "\"%s\",\"uid\":\"%s\",\"controller\":true,\"blockOwnerDeletion\":true}]",
                 slice->service.c_str(), sim_cluster_uid(c, "service/" + slice->name_space).c_str());
-    append_managed_fields(out, c, "kube-controller-manager", "discovery.k8s.io/v1",
+    append_managed_fields(out, c, "discovery.k8s.io/v1",
                           "{\"f:addressType\":{},\"f:endpoints\":{},\"f:ports\":{}}");
     *out += "},\"addressType\":\"IPv4\",\"endpoints\":";
     std::string endpoints;
@@ -266,12 +286,12 @@ static void append_endpoints_object(std::string *out, struct sim_cluster *c,
     ready.resize(std::min(ready.size(), ENDPOINTS_MAX));
     other.resize(std::min(other.size(), ENDPOINTS_MAX - ready.size()));
 
-    append_metadata(out, c, object, sim_cluster_uid(c, "endpoints/" + object->name_space), "", 0);
+    append_metadata(out, c, object);
     *out += ",\"labels\":{\"endpoints.kubernetes.io/managed-by\":\"endpoint-controller\","
             "\"service.kubernetes.io/headless\":\"\"}";
     if (truncated)
         *out += ",\"annotations\":{\"endpoints.kubernetes.io/over-capacity\":\"truncated\"}";
-    append_managed_fields(out, c, "kube-controller-manager", "v1", "{\"f:subsets\":{}}");
+    append_managed_fields(out, c, "v1", "{\"f:subsets\":{}}");
     *out += '}';
     if (ready.empty() && other.empty())
         return;
@@ -281,13 +301,13 @@ static void append_endpoints_object(std::string *out, struct sim_cluster *c,
     text_append(out, "\"ports\":[{\"port\":%u,\"protocol\":\"TCP\"}]}]", c->port);
 }
 
-void sim_object_append(std::string *out, struct sim_cluster *c, enum sim_resource resource,
-                       const struct sim_object *object, bool metadata_only)
+void sim_object_append(std::string *out, struct sim_cluster *c, const struct sim_object *object,
+                       bool metadata_only)
 {
     *out += '{';
     if (metadata_only)
         *out += "\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",";
-    switch (resource) {
+    switch (object->resource) {
     case RESOURCE_PODS: append_pod(out, c, object, metadata_only); break;
     case RESOURCE_SLICES: append_slice(out, c, object); break;
     case RESOURCE_ENDPOINTS: append_endpoints_object(out, c, object); break;

@@ -21,8 +21,10 @@ struct sim_resource_info {
 
 // One object of a list, named by its key "namespace/name".
 struct sim_object {
-    std::string key, name_space, name;
+    enum sim_resource resource;
+    std::string key, name_space, name, uid;
     uint64_t version;
+    uint64_t generation; // 0: its kind has none
     std::vector<struct sim_label> labels;
     const struct sim_pod *pod;     // or
     const struct sim_slice *slice; // or neither: Endpoints
@@ -33,5 +35,5 @@ struct sim_object {
                                                          enum sim_resource resource);
 
 // Appends one item of a list. `metadata_only`: a PartialObjectMetadata.
-void sim_object_append(std::string *out, struct sim_cluster *c, enum sim_resource resource,
-                       const struct sim_object *object, bool metadata_only);
+void sim_object_append(std::string *out, struct sim_cluster *c, const struct sim_object *object,
+                       bool metadata_only);
