@@ -56,6 +56,9 @@ sim_objs  := $(patsubst test/sim/%.cc,$(out)/obj/sim/%.o,$(wildcard test/sim/*.c
 support   := $(patsubst test/support/%.cc,$(out)/obj/support/%.o,$(wildcard test/support/*.cc))
 unit      := $(patsubst test/%.cc,$(out)/test/%,$(wildcard test/*_test.cc))
 fuzzers   := $(patsubst test/fuzz/%.cc,$(out)/fuzz/%,$(wildcard test/fuzz/*_fuzz.cc))
+# these run on a scripted http_client, linked in the place of the real one
+fake_http := $(patsubst %,$(out)/test/%,reflector_test discovery_test)
+fake_objs := $(out)/obj/support/fake_http_client.o
 e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_test.cc))
 Q := $(if $(V),,@)
 
@@ -88,7 +91,11 @@ $(out)/obj/test/%.o: test/%.cc Makefile
 	@mkdir -p $(@D) && echo "  CXX  $<"
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
 
-$(out)/test/%: $(out)/obj/test/%.o $(library) $(support)
+$(fake_http): $(out)/test/%: $(out)/obj/test/%.o \
+  $(filter-out $(out)/obj/http_client%.o,$(library)) $(support)
+	@mkdir -p $(@D) && echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+$(out)/test/%: $(out)/obj/test/%.o $(library) $(filter-out $(fake_objs),$(support))
 	@mkdir -p $(@D) && echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(TEST_LIBS) -lcmocka
 $(out)/test/http_client_tls_test: TEST_LIBS := -levent_openssl -lssl -lcrypto
