@@ -51,6 +51,10 @@ void connection_request(struct connection *c, void *request);
 // Its reply is about to be sent. True: it must be the connection's last, so say `Connection: close`.
 [[nodiscard]] bool connection_reply(struct connection *c);
 
+// It was handed to the bufferevent. Nothing is read until it was sent: what a client sends meanwhile
+// costs no memory, and one that ends its side behind its request still gets the reply.
+void connection_sending(struct connection *c);
+
 // The reply was sent. `closing`: the user is about to free its side.
 void connection_done(struct connection *c, bool closing);
 

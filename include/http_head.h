@@ -38,7 +38,7 @@ struct http_head {
     int status;              // of the refusal: 400, 405, 411, 413, 417, 431, 505
     const char *detail;      // of the refusal: a sentence for people, static
     std::string path;        // of the last request line, without the query (for the Allow of a 405)
-    enum http_method method; // of the last request line
+    enum http_method method; // of the last request line, as soon as it is known
     uint64_t requests;       // whole requests (head and body) seen so far
     // the rest is the scanner's own
     struct http_head_limits limits;

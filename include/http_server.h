@@ -30,7 +30,7 @@ struct http_server_options {
     const char *address;       // "IP:port", "[::1]:port"; empty host: all addresses, both families
     size_t max_header = 16384; // bytes of request line and header
     size_t max_body;           // bytes
-    size_t max_connections;    // beyond it the oldest idle one ends, then new ones wait
+    size_t max_connections;    // beyond it idle ones end, then slow ones, then new ones wait
     int64_t header_timeout_ms = 10000; // from the first byte to the last of a request, absolute
     int64_t idle_timeout_ms = 120000;  // a kept connection without a request
     int64_t reply_timeout_ms = 60000;  // to send a reply that is ready, absolute

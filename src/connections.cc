@@ -20,11 +20,13 @@
 
 static const struct timeval SWEEP_INTERVAL = {0, 100000};
 static const struct timeval SWEEP_INTERVAL_FULL = {0, 20000};
-static const int64_t LINGER_MS = 1000;      // for the client to take the last reply
-static const int64_t EVICT_MIN_AGE_MS = 20; // a client needs a moment to send what it came for
+static const int64_t LINGER_MS = 1000; // for the client to take the last reply
+// When all places are taken, how long a connection is left alone: a new client needs a moment to send
+// what it came for, and a request a moment to come in full.
+static const int64_t EVICT_IDLE_MS = 20;
+static const int64_t EVICT_READING_MS = 500;
 static const size_t MAX_SINGLE_WRITE =
-    256 * 1024;                        // the default of 16 KiB halves big replies' speed
-static const size_t READ_AHEAD = 4096; // beyond the largest request, for the next one
+    256 * 1024; // the default of 16 KiB halves big replies' speed
 
 enum connection_phase {
     CONNECTION_IDLE,      // no byte of the next request has come
@@ -54,7 +56,7 @@ struct connection {
 struct connections {
     struct connections_options options;
     std::unordered_map<const struct bufferevent *, struct connection *> all;
-    std::vector<struct connection *> soon; // to be looked at by soon_event: a reply was just sent
+    std::vector<struct connection *> soon; // to be looked at by soon_event: the last reply was sent
     struct event *soon_event;
     struct event *sweep;
     bool full;
@@ -93,20 +95,35 @@ static void *user_of(struct connection *c)
     return user;
 }
 
-static bool is_evictable(const struct connection *c, int64_t now)
+// How little the end of this connection would hurt; 0: it must go on.
+static int evict_rank(const struct connection *c, int64_t now)
 {
-    return c->phase == CONNECTION_LINGERING ||
-           (c->phase == CONNECTION_IDLE && now - c->since_ms >= EVICT_MIN_AGE_MS);
+    const int64_t age = now - c->since_ms;
+    switch (c->phase) {
+    case CONNECTION_LINGERING: return 3;
+    case CONNECTION_IDLE: return age >= EVICT_IDLE_MS ? 2 : 0;
+    case CONNECTION_READING: return age >= EVICT_READING_MS ? 1 : 0;
+    case CONNECTION_PENDING:
+    case CONNECTION_SENDING:
+    case CONNECTION_REFUSING: return 0;
+    }
+    return 0;
 }
 
-// The connection whose end hurts least, or null if every one is in use.
+// The connection whose end hurts least, the oldest of its kind, or null if every one is in use.
 static struct connection *find_evictable(const struct connections *cs)
 {
     const int64_t now = clock_monotonic_ms();
     struct connection *best = nullptr;
-    for (const auto &[bev, c] : cs->all)
-        if (is_evictable(c, now) && (!best || c->since_ms < best->since_ms))
+    int best_rank = 0;
+    for (const auto &[bev, c] : cs->all) {
+        const int rank = evict_rank(c, now);
+        if (rank == 0 || rank < best_rank)
+            continue;
+        if (rank > best_rank || c->since_ms < best->since_ms)
             best = c;
+        best_rank = rank;
+    }
     return best;
 }
 
@@ -197,6 +214,10 @@ static void connection_refuse(struct connection *c)
 {
     struct connections *cs = c->owner;
     c->user = user_of(c);
+    if (!c->user) { // it has let go by itself
+        connection_linger(c);
+        return;
+    }
     set_phase(c, CONNECTION_REFUSING);
     bufferevent_setcb(c->bev, nullptr, on_refusal_written, on_refusal_event, c);
     drop(bufferevent_get_input(c->bev));
@@ -241,7 +262,7 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
         return;
     }
     if (c->head.state == HTTP_HEAD_REFUSED)
-        return; // waits behind requests that are still to be answered; the read limit bounds it
+        return; // waits behind requests that are still to be answered, and is dropped with them
     const bool taken = feed(&c->head, input, info->n_added);
     if (c->phase == CONNECTION_IDLE)
         set_phase(c, CONNECTION_READING);
@@ -323,7 +344,7 @@ static void on_sweep(evutil_socket_t, short, void *arg)
         event_add(cs->sweep, cs->full ? &SWEEP_INTERVAL_FULL : &SWEEP_INTERVAL);
 }
 
-// Behind the user's own work after a reply: it has let go, or waits for the next request by now.
+// Behind the user's own work after the last reply of a connection: it has let go by now.
 static void on_soon(evutil_socket_t, short, void *arg)
 {
     struct connections *cs = static_cast<struct connections *>(arg);
@@ -331,12 +352,8 @@ static void on_soon(evutil_socket_t, short, void *arg)
     list.swap(cs->soon);
     for (struct connection *c : list) {
         c->soon = false;
-        if (c->phase == CONNECTION_REFUSING || c->phase == CONNECTION_LINGERING)
-            continue;
-        if (!user_of(c))
+        if (c->phase != CONNECTION_LINGERING && !user_of(c))
             connection_linger(c);
-        else if (c->head.state == HTTP_HEAD_REFUSED && c->head.requests == c->answered)
-            connection_refuse(c);
     }
 }
 
@@ -349,14 +366,23 @@ struct connections *connections_new(const struct connections_options *options)
     return cs;
 }
 
-// Makes room for one more.
+// Whether nothing was sent on the connection that waits to be read.
+static bool is_silent(const struct connection *c)
+{
+    struct pollfd socket = {.fd = bufferevent_getfd(c->bev), .events = POLLIN, .revents = 0};
+    return poll(&socket, 1, 0) <= 0;
+}
+
+// Makes room for one more, where that is possible.
 static void make_room(struct connections *cs)
 {
-    if (cs->all.size() < cs->options.max)
-        return;
-    struct connection *c = find_evictable(cs);
-    if (c)
-        connection_end(c);
+    struct connection *c;
+    while (cs->all.size() >= cs->options.max && (c = find_evictable(cs))) {
+        if (c->phase != CONNECTION_IDLE || is_silent(c))
+            connection_end(c);
+        else
+            c->since_ms = clock_monotonic_ms(); // its request has come, but was not read yet
+    }
 }
 
 struct bufferevent *connections_accept(struct connections *cs)
@@ -367,8 +393,6 @@ struct bufferevent *connections_accept(struct connections *cs)
     c->bev = bufferevent_socket_new(cs->options.base, -1, BEV_OPT_CLOSE_ON_FREE);
     bufferevent_incref(c->bev);
     http_head_init(&c->head, &cs->options.limits);
-    const size_t ahead = cs->options.limits.max_header + cs->options.limits.max_body + READ_AHEAD;
-    bufferevent_setwatermark(c->bev, EV_READ, 0, ahead);
     bufferevent_set_max_single_write(c->bev, MAX_SINGLE_WRITE);
     evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
     set_phase(c, CONNECTION_IDLE);
@@ -401,26 +425,21 @@ bool connection_reply(struct connection *c)
            (c->head.state == HTTP_HEAD_REFUSED && c->head.requests == c->answered + 1);
 }
 
+void connection_sending(struct connection *c)
+{
+    bufferevent_disable(c->bev, EV_READ);
+}
+
 void connection_done(struct connection *c, bool closing)
 {
     c->answered++;
-    const bool refused = c->head.state == HTTP_HEAD_REFUSED && c->head.requests == c->answered;
-    if (refused)
-        drop(bufferevent_get_input(c->bev)); // evhttp is to find nothing to read
     const bool idle = c->head.state == HTTP_HEAD_IDLE && c->head.requests == c->answered;
     set_phase(c, idle ? CONNECTION_IDLE : CONNECTION_READING);
-    if ((closing || refused) && !c->soon) {
+    if (closing && !c->soon) {
         c->soon = true;
         c->owner->soon.push_back(c);
         event_active(c->owner->soon_event, EV_TIMEOUT, 0);
     }
-}
-
-// Whether nothing was sent on the connection that waits to be read.
-static bool is_silent(const struct connection *c)
-{
-    struct pollfd socket = {.fd = bufferevent_getfd(c->bev), .events = POLLIN, .revents = 0};
-    return poll(&socket, 1, 0) <= 0;
 }
 
 void connections_stop(struct connections *cs)

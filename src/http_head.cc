@@ -128,6 +128,7 @@ static bool take_request_line(struct http_head *h)
     const std::string_view method = line.substr(0, first);
     if (!is_token(method))
         return refuse(h, 400, "The request must begin with a method, such as GET.");
+    h->method = find_method(method);
     if (first == last)
         return refuse(h, 400, "The request line must be a method, a target and a version.");
     const std::string_view target = line.substr(first + 1, last - first - 1);
@@ -137,7 +138,6 @@ static bool take_request_line(struct http_head *h)
     if (!take_version(h, line.substr(last + 1)))
         return false;
     h->path = target.substr(0, target.find('?'));
-    h->method = find_method(method);
     if (h->method == HTTP_CONNECT || h->method == HTTP_UNKNOWN)
         return refuse(h, 405, "This method is not known here.");
     h->seen_request_line = true;

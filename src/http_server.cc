@@ -4,6 +4,7 @@
 
 #include <cassert>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <string>
 #include <strings.h>
@@ -37,6 +38,8 @@ struct http_server {
     std::vector<struct evhttp_bound_socket *> sockets;
     struct connections *connections;
     std::vector<struct http_request *> requests; // those without a reply
+    unsigned char random[512];                   // for ids: one system call for many
+    size_t random_left;
     time_t date_second;
     char date[40]; // of that second, as the Date header has it
     bool stopping;
@@ -69,10 +72,15 @@ static const char *date_text(struct http_server *s)
 }
 
 // A random UUID, version 4 (RFC 9562).
-static std::string new_id()
+static std::string new_id(struct http_server *s)
 {
     unsigned char b[16];
-    evutil_secure_rng_get_bytes(b, sizeof b);
+    if (s->random_left < sizeof b) {
+        evutil_secure_rng_get_bytes(s->random, sizeof s->random);
+        s->random_left = sizeof s->random;
+    }
+    s->random_left -= sizeof b;
+    memcpy(b, s->random + s->random_left, sizeof b);
     b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
     b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
     std::string text;
@@ -86,14 +94,14 @@ static std::string new_id()
 }
 
 // The client's id, if it is one that can be logged and echoed, or a new one.
-static std::string choose_id(const char *client)
+static std::string choose_id(struct http_server *s, const char *client)
 {
     const std::string id = client ? client : "";
     if (id.empty() || id.size() > CLIENT_ID_MAX)
-        return new_id();
+        return new_id(s);
     for (const char c : id)
         if (c < 0x21 || c > 0x7e)
-            return new_id();
+            return new_id(s);
     return id;
 }
 
@@ -114,7 +122,7 @@ static struct http_request *request_new(struct http_server *s, struct evhttp_req
     r->body = blob_new(size);
     if (size > 0)
         r->body->size = static_cast<size_t>(evbuffer_remove(input, r->body->data, size));
-    r->id = choose_id(http_request_header(r, "X-Request-Id"));
+    r->id = choose_id(s, http_request_header(r, "X-Request-Id"));
     return r;
 }
 
@@ -267,8 +275,10 @@ void http_reply(struct http_request *r, struct http_response *response)
     if (has_body(response->status) && evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
         add_body(body, &response->body);
     rope_clear(&response->body);
+    struct connection *connection = r->connection;
     request_free(r);
     evhttp_send_reply(req, response->status, http_status_text(response->status), body);
+    connection_sending(connection);
     evbuffer_free(body);
 }
 
@@ -302,7 +312,7 @@ static void on_refused(void *arg, const struct http_head *head, std::string *rep
     *reply += "\r\nContent-Length: " + std::to_string(response.body.size);
     for (const struct http_header &header : response.headers)
         *reply += "\r\n" + header.name + ": " + header.value;
-    *reply += "\r\nCache-Control: no-store\r\nX-Request-Id: " + new_id();
+    *reply += "\r\nCache-Control: no-store\r\nX-Request-Id: " + new_id(s);
     *reply += "\r\nConnection: close\r\n\r\n";
     if (head->method != HTTP_HEAD)
         *reply += rope_text(&response.body);
