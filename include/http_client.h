@@ -41,17 +41,17 @@ struct fetch_result {
     struct blob *body;   // borrowed: take a reference to keep it; never null
 };
 
-// Called exactly once for a fetch that was not cancelled, never before fetch_start returns. The fetch
-// ends with this call: it must not be cancelled any more. It may start and cancel other fetches, but
-// not free the client.
+// Called exactly once for a fetch that was not cancelled, never before fetch_start returns. The
+// fetch ends with this call: it must not be cancelled any more. It may start and cancel other
+// fetches, but not free the client.
 typedef void (*fetch_done_fn)(void *arg, const struct fetch_result *result);
 
 // Called with each piece of a body as it arrives. False ends the fetch with FETCH_STOPPED. It must
 // not start or cancel a fetch.
 typedef bool (*fetch_data_fn)(void *arg, const char *data, size_t size);
 
-// All pointers are borrowed until fetch_start returns, but for `headers`, `body` and `ca_pem`, which
-// are borrowed until the fetch ends.
+// All pointers are borrowed until fetch_start returns, but for `headers`, `body` and `ca_pem`,
+// which are borrowed until the fetch ends.
 struct fetch_options {
     const char *method;                  // sent as it is; "HEAD" expects no body
     const char *url;                     // http or https, sent with its path as it is
@@ -59,7 +59,7 @@ struct fetch_options {
     const char *body;                    // null: none
     size_t body_size;
     size_t max_body;            // of reply body, in bytes; also with discard: SIZE_MAX for a stream
-    int64_t connect_timeout_ms; // 0: 1000
+    int64_t connect_timeout_ms; // of connection and TLS handshake; 0: 1000
     int64_t timeout_ms;         // of all; 0: none, for a stream
     uint32_t shard;
     bool fresh;   // a new connection, not a kept one
@@ -75,12 +75,12 @@ struct fetch_options {
 // Returns the client; never null. It does curl_global_init; the program must ignore SIGPIPE.
 [[nodiscard]] struct http_client *http_client_new(struct event_base *base);
 
-// Ends what is still under way without a call of `done`, closes all connections. Before the event_base
-// is freed; not from within `done`.
+// Ends what is still under way without a call of `done`, closes all connections. Before the
+// event_base is freed; not from within `done`.
 void http_client_free(struct http_client *c);
 
-// Closes kept connections of a shard, such as after its trust anchors changed. Fetches under way on it
-// go on.
+// Closes kept connections of a shard, such as after its trust anchors changed. Fetches under way on
+// it go on.
 void http_client_forget(struct http_client *c, uint32_t shard);
 
 // Never null: what cannot be started ends as FETCH_CONNECT, like all else through `done`.
@@ -92,9 +92,9 @@ void fetch_cancel(struct fetch *f);
 // Whether some of the request may have reached the server by now.
 [[nodiscard]] bool fetch_was_sent(const struct fetch *f);
 
-// "Name: value" lines; "Name:" keeps curl from adding that header by itself. By itself it adds Host,
-// Accept, a User-Agent of ours, and Content-Length to a body; no Content-Type and never an Expect. A
-// line with a control character in it is left out.
+// "Name: value" lines; "Name:" keeps curl from adding that header by itself. By itself it adds
+// Host, Accept, a User-Agent of ours, and Content-Length to a body; no Content-Type and never an
+// Expect. A line with a control character in it is left out.
 [[nodiscard]] struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines);
 void fetch_headers_free(struct fetch_headers *h);
 

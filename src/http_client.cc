@@ -1,5 +1,5 @@
-// HTTP requests over curl. Owns the fetches under way and a pool of curl's easy handles, on which all
-// that never differs is set once. Knows nothing of what is asked or answered.
+// HTTP requests over curl. Owns the fetches under way and a pool of curl's easy handles, on which
+// all that never differs is set once. Knows nothing of what is asked or answered.
 //
 // Callbacks of curl only record; fetches end in on_transfer_done or on_failed, from the event loop.
 #include "http_client.h"
@@ -383,8 +383,8 @@ struct http_client *http_client_new(struct event_base *base)
     return c;
 }
 
-// The order is curl's: transfers out of their multi handles, easy handles, multi handles, at last what
-// their callbacks use.
+// The order is curl's: transfers out of their multi handles, easy handles, multi handles, at last
+// what their callbacks use.
 void http_client_free(struct http_client *c)
 {
     if (!c)

@@ -98,7 +98,8 @@ void easy_set_constants(CURL *e)
     curl_easy_setopt(e, CURLOPT_CAPATH, nullptr); // it would be trusted besides CAINFO_BLOB
 }
 
-// Sets method and body. The order matters: POSTFIELDS makes it a POST, HTTPGET and NOBODY change that.
+// Sets method and body. The order matters: POSTFIELDS makes it a POST, HTTPGET and NOBODY change
+// that.
 static CURLcode set_method(CURL *e, const struct fetch_options *o)
 {
     const bool is_head = strcmp(o->method, "HEAD") == 0;

@@ -1,8 +1,8 @@
-// curl multi handles (shards) on libevent. Owns the multi handles, their timers and an event for every
-// descriptor that curl waits for. Knows nothing of requests.
+// curl multi handles (shards) on libevent. Owns the multi handles, their timers and an event for
+// every descriptor that curl waits for. Knows nothing of requests.
 //
-// curl's callbacks record what curl wants; only the loop's own callbacks call curl, and only drain()
-// takes finished transfers out: curl 7.88 refuses calls from within its callbacks.
+// curl's callbacks record what curl wants; only the loop's own callbacks call curl, and only
+// drain() takes finished transfers out: curl 7.88 refuses calls from within its callbacks.
 #include "http_client_loop.h"
 
 #include <cassert>
@@ -100,7 +100,8 @@ static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
     struct curl_loop *l = static_cast<struct curl_loop *>(arg);
     struct watch *w = &l->watches[static_cast<size_t>(fd)];
     if (!w->wanted) {
-        // a kept connection that the peer closed: curl sees it on reuse, level-triggered we would spin
+        // a kept connection that the peer closed: curl sees it on reuse, level-triggered we would
+        // spin
         watch_stop(w);
         return;
     }

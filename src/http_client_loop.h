@@ -1,7 +1,7 @@
 // curl's multi handles on an event loop: shards, their timers, the sockets. Private to http_client.
 //
-// A shard is one curl multi handle with one timer. Sockets stay registered with libevent between the
-// transfers of a connection; curl says when it closes one.
+// A shard is one curl multi handle with one timer. Sockets stay registered with libevent between
+// the transfers of a connection; curl says when it closes one.
 #pragma once
 #include <cstdint>
 

@@ -349,7 +349,8 @@ static unsigned readable_of(struct event_base *base, unsigned pairs)
     return seen;
 }
 
-// libevent keeps one registration per descriptor: one that is left behind makes the next owner deaf.
+// libevent keeps one registration per descriptor: one that is left behind makes the next owner
+// deaf.
 static void fetch__its_sockets_closed__their_descriptors_serve_others(void **)
 {
     for (const char *host : {"127.0.0.1", "no-such-name.invalid"}) {

@@ -1,12 +1,12 @@
-// What a fan-out costs: CPU time per request of http_client and of a bare epoll client, the floor, on
-// the same servers in the same run.
+// What a fan-out costs: CPU time per request of http_client and of a bare epoll client, the floor,
+// on the same servers in the same run.
 //
 //   fanout_bench [SERVERS [WINDOW [ROUNDS]]]
 //
 // By default 1000 servers, 64 requests in flight at once, 9 rounds, of which the median counts.
 //
-// A child process serves 2 KB replies on one address of 127.0.0.0/8 per server, kept connections. Where
-// there are two processors, the child has the second and the clients the first.
+// A child process serves 2 KB replies on one address of 127.0.0.0/8 per server, kept connections.
+// Where there are two processors, the child has the second and the clients the first.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <csignal>

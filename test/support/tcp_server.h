@@ -25,8 +25,8 @@ struct tcp_reply {
 // Makes the bufferevent of an accepted connection, such as one with TLS.
 typedef struct bufferevent *(*tcp_wrap_fn)(struct event_base *base, int fd, void *arg);
 
-// Listens on an IPv4 address; port 0 takes a free one. The first request on the server gets the first
-// reply, and so on; the last reply serves all further requests.
+// Listens on an IPv4 address; port 0 takes a free one. The first request on the server gets the
+// first reply, and so on; the last reply serves all further requests.
 [[nodiscard]] struct tcp_server *tcp_server_new(struct event_base *base, const char *address,
                                                 uint16_t port,
                                                 const std::vector<struct tcp_reply> &script);
