@@ -153,14 +153,16 @@ static void write_merged(const std::vector<struct node_reply> &replies, struct h
         add_header(out, "Tracer-Collisions", std::to_string(collisions));
 }
 
-// The "nodes" of a problem: the failing ones, or all of them with what was done.
-static void write_problem_nodes(const std::vector<struct node_reply> &replies, bool all,
-                                struct rope *out)
+enum problem_nodes { NODES_FAILING, NODES_ALL, NODES_ALL_WITH_BODIES };
+
+// The "nodes" of a problem: the failing ones, or all of them, with what was done by a mutation.
+static void write_problem_nodes(const std::vector<struct node_reply> &replies,
+                                enum problem_nodes which, struct rope *out)
 {
     bool first = true;
     rope_add_text(out, "[");
     for (const struct node_reply &r : replies) {
-        if (!all && !has_failed(r))
+        if (which == NODES_FAILING && !has_failed(r))
             continue;
         std::string text = first ? "{\"name\":" : ",{\"name\":";
         first = false;
@@ -168,7 +170,7 @@ static void write_problem_nodes(const std::vector<struct node_reply> &replies, b
         text += ",";
         append_entry(&text, r);
         rope_add_text(out, text);
-        if (all)
+        if (which == NODES_ALL_WITH_BODIES)
             add_body_member(out, r);
         rope_add_text(out, "}");
     }
@@ -176,13 +178,14 @@ static void write_problem_nodes(const std::vector<struct node_reply> &replies, b
 }
 
 static void write_problem(const std::vector<struct node_reply> &replies, int status,
-                          const std::string &detail, bool all, struct http_response *out)
+                          const std::string &detail, enum problem_nodes which,
+                          struct http_response *out)
 {
     std::string begin, end;
     problem_begin(&begin, status, detail);
     problem_end(&end);
     problem_response_from(out, status, begin + ",\"nodes\":");
-    write_problem_nodes(replies, all, &out->body);
+    write_problem_nodes(replies, which, &out->body);
     rope_add_text(&out->body, end);
     if (status == 503)
         add_header(out, "Retry-After", RETRY_AFTER_S);
@@ -220,21 +223,22 @@ static void reply_without_data(const std::vector<struct node_reply> &replies, co
     const struct node_reply *miss = first_miss(replies);
     if (error) {
         const std::string said = error->detail.empty() ? "no reason given" : error->detail;
-        write_problem(replies, error->status, said, false, out);
+        write_problem(replies, error->status, said, NODES_FAILING, out);
     } else if (t->failed > 0 && t->miss > 0) {
         write_problem(replies, 503,
                       of_nodes(t->failed, t) + " gave no usable answer, and the others do not have "
                                                "it: whether it exists can not be known",
-                      false, out);
+                      NODES_FAILING, out);
     } else if (t->failed > 0) {
-        write_problem(replies, 503, of_nodes(t->failed, t) + " gave no usable answer", false, out);
+        write_problem(replies, 503, of_nodes(t->failed, t) + " gave no usable answer",
+                      NODES_FAILING, out);
     } else if (miss) {
         const std::string said = miss->detail.empty()
                                      ? "no tracer-node has a container that matches and that hook"
                                      : miss->detail;
-        write_problem(replies, miss->status, said, false, out);
+        write_problem(replies, miss->status, said, NODES_FAILING, out);
     } else {
-        write_problem(replies, 503, "no tracer-node is known", false, out);
+        write_problem(replies, 503, "no tracer-node is known", NODES_FAILING, out);
     }
 }
 
@@ -250,7 +254,7 @@ void aggregate_reply(const std::vector<struct node_reply> &replies,
         write_problem(replies, 503,
                       of_nodes(t.error + t.failed, &t) +
                           " failed, and partial=deny asks for all or nothing",
-                      true, out);
+                      options->kind.mutation ? NODES_ALL_WITH_BODIES : NODES_ALL, out);
     } else if (options->view_nodes && answered) {
         write_view(replies, &out->body);
     } else if (has_data) {

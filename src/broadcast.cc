@@ -209,7 +209,8 @@ static void call_expire(struct broadcast *b, struct call *c)
     if (c->fetch)
         fetch_cancel(c->fetch);
     c->fetch = nullptr;
-    r->ms = clock_monotonic_ms() - c->started_ms;
+    // the loop's clock may be a moment behind ours
+    r->ms = std::max(clock_monotonic_ms(), b->deadline_ms) - c->started_ms;
     r->detail = asked ? "no whole answer within the deadline" : "no turn within the deadline";
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     if (asked)

@@ -47,6 +47,7 @@ struct reflector {
     enum list_mode mode;
     unsigned restarts;
     bool token_retried, ca_retried;
+    bool cache_lags;          // this server's memory is behind what it tells of itself
     std::string last_version; // of the last list that ended well
     std::string last_warning;
 };
@@ -200,7 +201,8 @@ void reflector_list(struct reflector *r)
                                   .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
     evtimer_add(r->deadline, &after);
     // pods are too many to come in one piece
-    const bool cached = r->options.resource != KUBE_PODS && !r->last_version.empty();
+    const bool cached =
+        r->options.resource != KUBE_PODS && !r->last_version.empty() && !r->cache_lags;
     begin(r, cached ? LIST_CACHED : LIST_FRESH);
 }
 
@@ -277,9 +279,11 @@ static bool ask_again(struct reflector *r, int code, const struct kube_status &s
         ask(r);
         return true;
     }
-    // a version from before a restore or a fail-over may be in this server's future
-    const bool expired = code == 410 || (code == 504 && status.version_too_large);
-    if (expired && r->mode == LIST_CACHED) {
+    // A version from before a restore or a fail-over may be in this server's future. So is, with an old
+    // etcd, any version that a list not from the cache ended with, and each list would wait for it.
+    if (code == 504 && status.version_too_large)
+        r->cache_lags = true;
+    if (r->mode == LIST_CACHED && (code == 410 || r->cache_lags)) {
         begin(r, LIST_FRESH);
         return true;
     }

@@ -141,6 +141,10 @@ static void partial__denied__is_a_problem_with_every_node(void **)
     assert_has(r.body, "\"name\":\"a\",\"outcome\":\"ok\",\"status\":200,\"ms\":12,"
                        "\"body\":{\"s\":1}");
     assert_has(r.body, "\"name\":\"b\",\"outcome\":\"failed\",\"reason\":\"timeout\"");
+    assert_null(strstr(aggregate({ok("a", "{\"s\":1}"), failed("b")},
+                                 {.kind = READ, .partial_deny = true, .view_nodes = false})
+                           .body.c_str(),
+                       "\"body\""));
     assert_int_equal(aggregate({ok("a", "{}"), miss("b")},
                                {.kind = READ, .partial_deny = true, .view_nodes = false})
                          .status,

@@ -257,8 +257,7 @@ static void header__too_large__is_431(void **)
 static void requests__that_could_be_read_in_two_ways__are_refused(void **)
 {
     const char *requests[] = {
-        "POST /v1/trace-session HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n"
-        "\r\nabc",
+        "POST /v1/pods HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
         "POST /v1/trace-session HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
         "POST /v1/trace-session HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
         "POST /v1/trace-session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

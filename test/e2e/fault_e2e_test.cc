@@ -172,7 +172,7 @@ static void mutation__to_a_hanging_node__says_unknown(void **)
     const struct reply r = http("DELETE", the_svc.url + "/v1/trace-session/all?timeout=200ms");
 
     assert_int_equal(r.status, 200);
-    assert_has(reply_header(r, "Tracer-Failed-Nodes"), "\"worker-1\";reason=timeout;ms=2");
+    assert_has(reply_header(r, "Tracer-Failed-Nodes"), "\"worker-1\";reason=timeout;ms=20");
     assert_has(reply_header(r, "Tracer-Failed-Nodes"), ";effect=unknown");
 }
 
