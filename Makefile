@@ -6,6 +6,7 @@
 #   make check              unit tests of this variant (build and run)
 #   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets
 #   make fuzz               each fuzz target for FUZZ_SECONDS (clang++)
+#   make check-valgrind     the same with the daemon under valgrind
 #   make lint               format, shell, manual page, include directions, option documentation
 #   make format             rewrite the sources in the project's format
 #   make install            binary and manual page into $(DESTDIR)$(PREFIX)
@@ -46,7 +47,7 @@ endif
 INCLUDES := -Iinclude $(subst -I,-isystem ,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
 CXXFLAGS_ALL  = -std=c++20 -fno-exceptions -fno-rtti -fPIE -fstack-protector-strong $(flags.$(BUILD)) \
   $(WARNINGS) $(INCLUDES) -DTRACER_SVC_VERSION='"$(VERSION)"' -MMD -MP $(CXXFLAGS)
-LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(flags.$(BUILD))) $(LDFLAGS)
+LDFLAGS_ALL = -pie -static-libstdc++ -static-libgcc -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(flags.$(BUILD))) $(LDFLAGS)
 LIBS := -levent_extra -levent_core $(shell pkg-config --libs libcurl libcjson 2>/dev/null)
 
 sources   := $(wildcard src/*.cc)
@@ -60,9 +61,10 @@ fuzzers   := $(patsubst test/fuzz/%.cc,$(out)/fuzz/%,$(wildcard test/fuzz/*_fuzz
 fake_http := $(patsubst %,$(out)/test/%,reflector_test discovery_test)
 fake_objs := $(out)/obj/support/fake_http_client.o
 e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_test.cc))
+VALGRIND := valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99
 Q := $(if $(V),,@)
 
-.PHONY: all sim tests check check-e2e fuzz lint format install clean help
+.PHONY: all sim tests check check-e2e check-valgrind fuzz lint format install clean help
 .SECONDARY:
 all: $(out)/tracer-svc
 sim: $(out)/tracer-sim
@@ -129,6 +131,9 @@ fuzz: $(fuzzers)
 	  cp -R test/fuzz/corpus/$$name $(out)/fuzz/corpus-$$$$; echo "  FUZZ $$f"; \
 	  $$f -verbosity=0 -print_final_stats=1 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(out)/fuzz/found/ \
 	    $(out)/fuzz/corpus-$$$$; rm -rf $(out)/fuzz/corpus-$$$$; done
+
+check-valgrind: all sim $(e2e)
+	@TRACER_BUILD=$(out) TRACER_WRAPPER='$(VALGRIND)' scripts/run-tests -- $(e2e)
 
 lint:
 	@scripts/lint

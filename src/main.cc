@@ -2,9 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <malloc.h>
 #include <string>
-#include <sys/resource.h>
 
 #include <event2/event.h>
 
@@ -16,9 +14,12 @@
 #include "http_server.h"
 #include "log.h"
 #include "nodes.h"
+#include "process.h"
 
 // How often the end of the drain is looked for.
 constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
+// By then the first round of discovery is over.
+constexpr struct timeval SETTLED = {.tv_sec = 2, .tv_usec = 0};
 // What a drain may take beyond the longest deadline of a request.
 constexpr int64_t DRAIN_GRACE_MS = 5000;
 
@@ -29,7 +30,7 @@ struct svc {
     struct config config;
     enum svc_state state;
     struct event_base *base;
-    struct event *on_term, *on_int, *drain_timer;
+    struct event *on_term, *on_int, *drain_timer, *settled_timer;
     struct http_client *http;
     struct nodes *nodes;
     struct discovery *discovery; // null with --nodes
@@ -76,6 +77,11 @@ static void on_signal(evutil_socket_t number, short, void *arg)
              static_cast<long long>(delay_ms));
     const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
     event_add(s->drain_timer, &delay);
+}
+
+static void on_settled_timer(evutil_socket_t, short, void *)
+{
+    process_trim();
 }
 
 static const char *text_or_null(const std::string &text)
@@ -169,24 +175,11 @@ static void start_loop(struct svc *s)
     s->on_term = evsignal_new(s->base, SIGTERM, on_signal, s);
     s->on_int = evsignal_new(s->base, SIGINT, on_signal, s);
     s->drain_timer = evtimer_new(s->base, on_drain_timer, s);
-    if (!s->on_term || !s->on_int || !s->drain_timer || event_add(s->on_term, nullptr) != 0 ||
-        event_add(s->on_int, nullptr) != 0)
+    s->settled_timer = evtimer_new(s->base, on_settled_timer, s);
+    if (!s->on_term || !s->on_int || !s->drain_timer || !s->settled_timer ||
+        event_add(s->on_term, nullptr) != 0 || event_add(s->on_int, nullptr) != 0 ||
+        event_add(s->settled_timer, &SETTLED) != 0)
         log_fatal("out of memory: no signal events");
-}
-
-// The process' surroundings: no SIGPIPE, as many descriptors as allowed, a heap that is not trimmed
-// with every big reply.
-static void prepare_process()
-{
-    signal(SIGPIPE, SIG_IGN);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    mallopt(M_TRIM_THRESHOLD, 64 << 20);
-    mallopt(M_MMAP_THRESHOLD, 4 << 20);
-    event_set_log_callback(log_from_libevent);
 }
 
 static void stop(struct svc *s)
@@ -197,6 +190,7 @@ static void stop(struct svc *s)
         discovery_free(s->discovery);
     http_client_free(s->http);
     nodes_free(s->nodes);
+    event_free(s->settled_timer);
     event_free(s->drain_timer);
     event_free(s->on_int);
     event_free(s->on_term);
@@ -206,7 +200,8 @@ static void stop(struct svc *s)
 
 static void run(struct svc *s)
 {
-    prepare_process();
+    process_prepare();
+    event_set_log_callback(log_from_libevent);
     log_configure(s->config.log_format, s->config.verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
     start_loop(s);
     s->http = http_client_new(s->base);

@@ -1,0 +1,51 @@
+// What the process asks of the kernel and the C library for itself.
+#include "process.h"
+
+#include <csignal>
+#include <cstdint>
+#include <link.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+void process_prepare()
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+
+// Unmaps one library's code and constants. Segments that may be written to, relocations among them, are
+// left alone, so nothing is lost.
+static int unmap_code(struct dl_phdr_info *library, size_t, void *)
+{
+    const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    for (size_t i = 0; i < library->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &library->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W))
+            continue;
+        const uintptr_t begin = (library->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+        const uintptr_t end = library->dlpi_addr + segment->p_vaddr + segment->p_memsz;
+        madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+// Starting touches most of the forty libraries that curl brings along, for their symbols and
+// constructors: more than half of an idle daemon's resident memory. A debugger's breakpoints are
+// written into the code and would be lost, so a build with assertions keeps it.
+void process_trim()
+{
+    malloc_trim(0);
+#ifdef NDEBUG
+    dl_iterate_phdr(unmap_code, nullptr);
+#else
+    (void)unmap_code;
+#endif
+}
