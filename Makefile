@@ -146,6 +146,6 @@ install: $(out)/tracer-svc
 clean:
 	rm -rf build
 help:
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@sed -n '/^$$/q;s/^# \{0,1\}//p' Makefile
 
 -include $(shell find $(out)/obj -name '*.d' 2>/dev/null)

@@ -18,7 +18,7 @@ static void nodes__more_than_a_page__are_all_found(void **)
     struct cluster c = cluster_start({"--nodes", "1200", "--page-limit", "100"});
     struct svc s = svc_start_for(&c, 1200);
 
-    const struct reply r = http_get(s.url + "/v1/pods");
+    const struct reply r = http_get(s.url + "/v1/pods?timeout=1m");
 
     assert_int_equal(r.status, 200);
     assert_text(reply_header(r, "Tracer-Nodes"), "total=1200, ok=1200, miss=0, error=0, failed=0");
@@ -45,11 +45,11 @@ static void second_request__to_a_thousand_nodes__makes_no_connection(void **)
 {
     struct cluster c = cluster_start({"--nodes", "1000", "--pod-bytes", "2000"});
     struct svc s = svc_start_for(&c, 1000);
-    assert_int_equal(http_get(s.url + "/v1/pods").status, 200);
+    assert_int_equal(http_get(s.url + "/v1/pods?timeout=1m").status, 200);
     const std::string before = cluster_do(&c, "GET", "/stats");
     assert_int_equal(count_of(before, "\"accepted\":1,"), 1000);
 
-    const struct reply r = http_get(s.url + "/v1/pods");
+    const struct reply r = http_get(s.url + "/v1/pods?timeout=1m");
 
     assert_text(reply_header(r, "Tracer-Nodes"), "total=1000, ok=1000, miss=0, error=0, failed=0");
     assert_int_equal(count_of(cluster_do(&c, "GET", "/stats"), "\"accepted\":1,"), 1000);
