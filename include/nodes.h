@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "breaker.h"
 #include "outcome.h"
 
 // One tracer-node as a source found it.
@@ -39,6 +40,8 @@ struct node {
     int status;            // HTTP, 0 where none
     int64_t ms;            // how long it took
     int64_t outcome_at_ms; // wall clock
+
+    struct breaker breaker; // whether it is waited for
 };
 
 struct nodes;
@@ -59,3 +62,12 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 // Notes what became of a request; a key that is not there any more is ignored.
 void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
                 int64_t ms, int64_t now_ms);
+
+// The node answered or failed at once (`hung` false), or it did not do `target` in time. Opens and
+// closes its circuit, and says so in the log. `now_ms` is the monotonic clock.
+void nodes_learn(struct nodes *db, std::string_view key, bool hung, const std::string &target,
+                 int64_t now_ms);
+
+// The next node after the first `*at` whose circuit is due for a probe: the probe has begun then, and
+// ends with nodes_learn. Null: no more. Borrowed like nodes_find's.
+[[nodiscard]] const struct node *nodes_next_probe(struct nodes *db, size_t *at, int64_t now_ms);

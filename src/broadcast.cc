@@ -38,6 +38,7 @@ struct broadcast {
     const struct broadcast_context *context;
     enum broadcast_state state;
     const char *method;
+    std::string target; // behind a node's base URL
     struct blob *body;
     struct fetch_headers *headers;
     struct aggregate_options options;
@@ -92,6 +93,15 @@ static void note(struct broadcast *b, const struct node_reply *r)
     if (r->outcome == OUTCOME_FAILED)
         log_debug("node %s: %s after %lld ms %s", r->name.c_str(), reason_name(r->reason),
                   static_cast<long long>(r->ms), r->detail.c_str());
+}
+
+// What the circuit breaker learns from a node's end. Only reads teach that a node hangs: stopping a
+// session waits for its hook, and may do so for ever at a node that is well.
+static void learn(struct broadcast *b, const struct node_reply *r, bool hung)
+{
+    const bool proves = !b->options.kind.mutation && r->ms >= BREAKER_LEAST_PATIENCE_MS;
+    if (!hung || proves)
+        nodes_learn(b->context->nodes, r->key, hung, b->target, clock_monotonic_ms());
 }
 
 static bool on_fetch_data(void *arg, const char *data, size_t size)
@@ -158,12 +168,18 @@ static enum reason reason_of(enum fetch_status status)
     return REASON_RESET;
 }
 
+// Nobody refused the connection, nobody took it.
+static bool is_swallowed(const struct fetch_result *result)
+{
+    return result->status == FETCH_CONNECT && result->ms >= CONNECT_TIMEOUT_MS;
+}
+
 // A GET that was refused or dropped is worth one more try on a fresh connection, as long as there is
 // time; curl may have tried twice by itself where a kept connection had died.
 static bool is_worth_a_retry(const struct broadcast *b, const struct call *c,
                              const struct fetch_result *result)
 {
-    const bool refused = result->status == FETCH_CONNECT && result->ms < CONNECT_TIMEOUT_MS;
+    const bool refused = result->status == FETCH_CONNECT && !is_swallowed(result);
     const bool dropped = result->status == FETCH_RESET && result->tries < 2;
     return (refused || dropped) && !c->retried && !b->options.kind.mutation &&
            clock_monotonic_ms() < b->deadline_ms;
@@ -191,6 +207,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
                         result->sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     }
     note(b, r);
+    learn(b, r, result->status == FETCH_TIMEOUT || is_swallowed(result));
     b->open--;
     if (b->open == 0)
         finish(b);
@@ -213,8 +230,10 @@ static void call_expire(struct broadcast *b, struct call *c)
     r->ms = std::max(clock_monotonic_ms(), b->deadline_ms) - c->started_ms;
     r->detail = asked ? "no whole answer within the deadline" : "no turn within the deadline";
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
-    if (asked)
+    if (asked) {
         note(b, r);
+        learn(b, r, true);
+    }
     b->open--;
 }
 
@@ -246,10 +265,15 @@ static bool may_be_asked(const struct broadcast *b, const struct node *n)
     return r.ready;
 }
 
-static void add_node(struct broadcast *b, const struct node *n, const std::string &target)
+// `waits_for_all`: also for those whose circuit is open.
+static void add_node(struct broadcast *b, const struct node *n, bool waits_for_all)
 {
     if (!may_be_asked(b, n)) {
         add_unasked(b, n->name, REASON_NOT_READY);
+        return;
+    }
+    if (n->breaker.open && !waits_for_all) {
+        add_unasked(b, n->name, REASON_CIRCUIT_OPEN);
         return;
     }
     struct node_reply r = {};
@@ -258,7 +282,7 @@ static void add_node(struct broadcast *b, const struct node *n, const std::strin
     b->calls.push_back({.owner = b,
                         .fetch = nullptr,
                         .reply = b->replies.size(),
-                        .url = n->base + target,
+                        .url = n->base + b->target,
                         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
                         .started_ms = b->started_ms,
                         .suspect = n->asked && n->outcome == OUTCOME_FAILED,
@@ -266,22 +290,34 @@ static void add_node(struct broadcast *b, const struct node *n, const std::strin
     b->replies.push_back(r);
 }
 
+// Mutations try every node, and so does everybody where no circuit is closed: better late than never.
+static bool waits_for_all(const struct broadcast *b)
+{
+    if (b->options.kind.mutation)
+        return true;
+    for (const struct node &n : nodes_all(b->context->nodes))
+        if (may_be_asked(b, &n) && !n.breaker.open)
+            return false;
+    return true;
+}
+
 // Replies come in the order of names, also those of names that nobody has.
 static void choose_nodes(struct broadcast *b, struct broadcast_request *request)
 {
     if (!request->names_nodes) {
         const std::vector<struct node> &all = nodes_all(b->context->nodes);
+        const bool all_the_same = waits_for_all(b);
         b->replies.reserve(all.size());
         b->calls.reserve(all.size());
         for (const struct node &n : all)
-            add_node(b, &n, request->target);
+            add_node(b, &n, all_the_same);
         return;
     }
     std::sort(request->only.begin(), request->only.end());
     for (const std::string &name : request->only) {
         const struct node *n = nodes_find(b->context->nodes, name);
         if (n)
-            add_node(b, n, request->target);
+            add_node(b, n, true);
         else
             add_unasked(b, name, REASON_UNKNOWN_NODE);
     }
@@ -299,6 +335,7 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     struct broadcast *b = new broadcast{};
     b->context = context;
     b->method = request->method;
+    b->target = request->target;
     b->body = blob_ref(request->body);
     b->headers = fetch_headers_new(request->headers);
     b->options = request->options;

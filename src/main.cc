@@ -14,6 +14,7 @@
 #include "http_server.h"
 #include "log.h"
 #include "nodes.h"
+#include "prober.h"
 #include "process.h"
 
 // How often the end of the drain is looked for.
@@ -34,6 +35,7 @@ struct svc {
     struct http_client *http;
     struct nodes *nodes;
     struct discovery *discovery; // null with --nodes
+    struct prober *prober;
     struct api *api;
     struct http_server *server;
     int64_t close_by_ms; // monotonic; set while closing
@@ -126,6 +128,18 @@ static void start_discovery(struct svc *s)
     discovery_start(s->discovery);
 }
 
+static void start_prober(struct svc *s)
+{
+    const struct prober_options options = {
+        .base = s->base,
+        .http = s->http,
+        .nodes = s->nodes,
+        .timeout_ms = s->config.timeout_ms,
+        .max_reply = static_cast<size_t>(s->config.max_reply),
+    };
+    s->prober = prober_new(&options);
+}
+
 static void start_api(struct svc *s)
 {
     const struct config *c = &s->config;
@@ -186,6 +200,7 @@ static void stop(struct svc *s)
 {
     api_free(s->api);
     http_server_free(s->server);
+    prober_free(s->prober);
     if (s->discovery)
         discovery_free(s->discovery);
     http_client_free(s->http);
@@ -210,6 +225,7 @@ static void run(struct svc *s)
         start_discovery(s);
     else
         use_given_nodes(s);
+    start_prober(s);
     start_api(s);
     start_server(s);
     event_base_loop(s->base, EVLOOP_NO_EXIT_ON_EMPTY);

@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "log.h"
+
 struct nodes {
     std::vector<struct node> table;                 // ordered by name
     std::unordered_map<std::string, size_t> by_key; // into table
@@ -128,17 +130,51 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
     return changed;
 }
 
+// Null for a key that is not there any more.
+static struct node *find_key(struct nodes *db, std::string_view key)
+{
+    const auto at = db->by_key.find(std::string(key));
+    return at == db->by_key.end() ? nullptr : &db->table[at->second];
+}
+
 void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
                 int64_t ms, int64_t now_ms)
 {
-    const auto at = db->by_key.find(std::string(key));
-    if (at == db->by_key.end())
+    struct node *n = find_key(db, key);
+    if (!n)
         return;
-    struct node &n = db->table[at->second];
-    n.asked = true;
-    n.outcome = o;
-    n.reason = r;
-    n.status = status;
-    n.ms = ms;
-    n.outcome_at_ms = now_ms;
+    n->asked = true;
+    n->outcome = o;
+    n->reason = r;
+    n->status = status;
+    n->ms = ms;
+    n->outcome_at_ms = now_ms;
+}
+
+void nodes_learn(struct nodes *db, std::string_view key, bool hung, const std::string &target,
+                 int64_t now_ms)
+{
+    struct node *n = find_key(db, key);
+    if (!n)
+        return;
+    const int64_t open_ms = n->breaker.open ? now_ms - n->breaker.opened_ms : 0;
+    if (hung && breaker_fail(&n->breaker, target, now_ms))
+        log_warn("node %s did not answer %u times in a row: it is not waited for any more, and "
+                 "probed in the background",
+                 n->name.c_str(), n->breaker.failures);
+    if (!hung && breaker_succeed(&n->breaker))
+        log_info("node %s is back after %lld s", n->name.c_str(),
+                 static_cast<long long>(open_ms / 1000));
+}
+
+const struct node *nodes_next_probe(struct nodes *db, size_t *at, int64_t now_ms)
+{
+    while (*at < db->table.size()) {
+        struct node *n = &db->table[(*at)++];
+        if (!breaker_is_due(&n->breaker, now_ms))
+            continue;
+        breaker_probe(&n->breaker);
+        return n;
+    }
+    return nullptr;
 }

@@ -83,6 +83,15 @@ static void append_outcome(std::string *out, const struct node &n)
     *out += '}';
 }
 
+static void append_circuit(std::string *out, const struct breaker &b)
+{
+    *out += "\"circuit\":{";
+    append_text(out, "state", b.open ? "open" : "closed");
+    *out += ',';
+    append_number(out, "failures-in-row", b.failures);
+    *out += '}';
+}
+
 static void append_node(std::string *out, const struct node &n)
 {
     *out += '{';
@@ -105,6 +114,8 @@ static void append_node(std::string *out, const struct node &n)
     append_text(out, "last-seen", status_time_text(n.last_seen_ms));
     *out += ',';
     append_outcome(out, n);
+    *out += ',';
+    append_circuit(out, n.breaker);
     *out += '}';
 }
 

@@ -1,0 +1,21 @@
+// Asks nodes whose circuit is open, in the background, whether they answer again.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+struct event_base;
+struct http_client;
+struct nodes;
+struct prober;
+
+struct prober_options {
+    struct event_base *base;
+    struct http_client *http;
+    struct nodes *nodes;
+    int64_t timeout_ms; // of a probe
+    size_t max_reply;   // bytes of a probe's reply that are read
+};
+
+// Starts looking for nodes that are due.
+[[nodiscard]] struct prober *prober_new(const struct prober_options *options);
+void prober_free(struct prober *p);

@@ -1,0 +1,100 @@
+// Probes of nodes whose circuit is open. Owns the probes under way; the database knows what is due.
+#include "prober.h"
+
+#include <event2/event.h>
+#include <string>
+#include <unordered_set>
+
+#include "clock.h"
+#include "http_client.h"
+#include "log.h"
+#include "nodes.h"
+
+constexpr struct timeval STEP = {.tv_sec = 0, .tv_usec = 200000}; // between two looks
+constexpr size_t MOST_PROBES = 16;                                // at once
+constexpr int64_t CONNECT_TIMEOUT_MS = 2500;
+
+// One probe. Lives from its start to on_fetch_done, or prober_free.
+struct probe {
+    struct prober *owner;
+    struct fetch *fetch;
+    std::string key, target;
+};
+
+struct prober {
+    struct prober_options options;
+    struct event *timer;
+    std::unordered_set<struct probe *> probes;
+};
+
+// Any end but a time-out shows that the node does not keep anybody waiting.
+static void on_fetch_done(void *arg, const struct fetch_result *result)
+{
+    struct probe *probe = static_cast<struct probe *>(arg);
+    struct prober *p = probe->owner;
+    const bool swallowed = result->status == FETCH_CONNECT && result->ms >= CONNECT_TIMEOUT_MS;
+    nodes_learn(p->options.nodes, probe->key, result->status == FETCH_TIMEOUT || swallowed,
+                probe->target, clock_monotonic_ms());
+    p->probes.erase(probe);
+    delete probe;
+}
+
+static void start_probe(struct prober *p, const struct node *n)
+{
+    struct probe *probe = new struct probe;
+    probe->owner = p;
+    probe->key = n->record.key;
+    probe->target = n->breaker.target;
+    p->probes.insert(probe);
+    const std::string url = n->base + probe->target;
+    const struct fetch_options options = {
+        .method = "GET",
+        .url = url.c_str(),
+        .headers = nullptr,
+        .body = nullptr,
+        .body_size = 0,
+        .max_body = p->options.max_reply,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .timeout_ms = p->options.timeout_ms,
+        .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
+        .fresh = true,
+        .once = false,
+        .discard = true,
+        .ca_pem = nullptr,
+        .on_data = nullptr,
+        .done = on_fetch_done,
+        .arg = probe,
+    };
+    probe->fetch = fetch_start(p->options.http, &options);
+}
+
+static void on_timer(evutil_socket_t, short, void *arg)
+{
+    struct prober *p = static_cast<struct prober *>(arg);
+    for (size_t at = 0; p->probes.size() < MOST_PROBES;) {
+        const struct node *n = nodes_next_probe(p->options.nodes, &at, clock_monotonic_ms());
+        if (!n)
+            break;
+        start_probe(p, n);
+    }
+}
+
+struct prober *prober_new(const struct prober_options *options)
+{
+    struct prober *p = new struct prober;
+    p->options = *options;
+    p->timer = event_new(options->base, -1, EV_PERSIST, on_timer, p);
+    if (!p->timer || event_add(p->timer, &STEP) != 0)
+        log_fatal("out of memory: no timer for probes");
+    return p;
+}
+
+void prober_free(struct prober *p)
+{
+    for (struct probe *probe : p->probes) {
+        fetch_cancel(probe->fetch);
+        delete probe;
+    }
+    event_free(p->timer);
+    delete p;
+}

@@ -1,0 +1,124 @@
+// A node that hangs costs the first requests their deadline, and later ones nothing.
+#include "cmocka_cc.h"
+#include "e2e.h"
+
+static struct cluster the_cluster;
+static struct svc the_svc;
+
+// A daemon of its own for each test: circuits are remembered.
+static int start_all(void **)
+{
+    the_cluster = cluster_start({"--nodes", "3"});
+    the_svc = svc_start_for(&the_cluster, 3, {"--timeout", "1s"});
+    return 0;
+}
+
+static int stop_all(void **)
+{
+    svc_stop(&the_svc);
+    cluster_stop(&the_cluster);
+    return 0;
+}
+
+static struct reply pods(const char *query)
+{
+    return http_get(the_svc.url + "/v1/pods" + query);
+}
+
+// Makes worker-2 hang and asks until its circuit is open.
+static void open_circuit()
+{
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
+    for (int i = 0; i < 3; i++)
+        assert_has(reply_header(pods("?timeout=200ms"), "Tracer-Failed-Nodes"), "reason=timeout");
+}
+
+static void node__that_hangs_again_and_again__is_not_waited_for(void **)
+{
+    open_circuit();
+
+    const struct reply r = pods("");
+
+    assert_int_equal(r.status, 200);
+    assert_text(reply_header(r, "Tracer-Nodes"), "total=3, ok=2, miss=0, error=0, failed=1");
+    assert_text(reply_header(r, "Tracer-Failed-Nodes"), "\"worker-2\";reason=circuit-open");
+    assert_true(r.seconds < 0.5);
+    assert_has(http_get(the_svc.url + "/v1/tracer-nodes").body, "\"circuit\":{\"state\":\"open\"");
+    assert_has(program_log(&the_svc.daemon), "node worker-2 did not answer 3 times in a row");
+}
+
+static void node__that_recovers__is_back_by_itself(void **)
+{
+    open_circuit();
+
+    cluster_do(&the_cluster, "DELETE", "/fault?node=*");
+
+    program_wait_for(&the_svc.daemon, "node worker-2 is back");
+    assert_text(reply_header(pods(""), "Tracer-Nodes"), "total=3, ok=3, miss=0, error=0, failed=0");
+}
+
+static void mutation__while_a_circuit_is_open__tries_the_node(void **)
+{
+    open_circuit();
+    cluster_do(&the_cluster, "DELETE", "/stats");
+
+    const struct reply r = http("DELETE", the_svc.url + "/v1/trace-session/all?timeout=200ms");
+
+    assert_has(reply_header(r, "Tracer-Failed-Nodes"), "\"worker-2\";reason=timeout");
+    assert_has(cluster_do(&the_cluster, "GET", "/stats?node=worker-2"), "\"DELETE\":1");
+}
+
+static void node__named_while_its_circuit_is_open__is_tried(void **)
+{
+    open_circuit();
+
+    const struct reply r = pods("?node=worker-2&timeout=200ms");
+
+    assert_has(reply_header(r, "Tracer-Failed-Nodes"), "\"worker-2\";reason=timeout");
+}
+
+static void circuits__all_open__are_all_tried(void **)
+{
+    cluster_do(&the_cluster, "POST", "/fault?node=*&kind=hang");
+
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(
+            count_of(reply_header(pods("?timeout=200ms"), "Tracer-Failed-Nodes"), "reason=timeout"),
+            3);
+}
+
+static void client__that_leaves__is_no_failure_of_a_node(void **)
+{
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
+    cluster_do(&the_cluster, "DELETE", "/stats");
+
+    for (int i = 1; i <= 5; i++) {
+        struct pending *p = http_start("GET", the_svc.url + "/v1/pods");
+        cluster_wait_for(&the_cluster, "/stats?node=worker-2",
+                         ("\"GET\":" + std::to_string(i)).c_str());
+        http_abandon(p);
+        cluster_wait_for(&the_cluster, "/stats?node=worker-2",
+                         ("\"aborted\":" + std::to_string(i)).c_str());
+    }
+
+    assert_int_equal(
+        count_of(http_get(the_svc.url + "/v1/tracer-nodes").body, "\"failures-in-row\":0"), 4);
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(node__that_hangs_again_and_again__is_not_waited_for,
+                                        start_all, stop_all),
+        cmocka_unit_test_setup_teardown(node__that_recovers__is_back_by_itself, start_all,
+                                        stop_all),
+        cmocka_unit_test_setup_teardown(mutation__while_a_circuit_is_open__tries_the_node,
+                                        start_all, stop_all),
+        cmocka_unit_test_setup_teardown(node__named_while_its_circuit_is_open__is_tried, start_all,
+                                        stop_all),
+        cmocka_unit_test_setup_teardown(circuits__all_open__are_all_tried, start_all, stop_all),
+        cmocka_unit_test_setup_teardown(client__that_leaves__is_no_failure_of_a_node, start_all,
+                                        stop_all),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
