@@ -14,6 +14,7 @@
 
 struct blob;
 struct broadcast;
+struct budget;
 struct event_base;
 struct http_client;
 struct http_response;
@@ -24,8 +25,9 @@ struct broadcast_context {
     struct event_base *base;
     struct http_client *http;
     struct nodes *nodes;
-    size_t max_in_flight; // node requests of one broadcast at once
-    size_t max_reply;     // bytes of one node's reply
+    size_t max_in_flight;  // node requests of one broadcast at once
+    size_t max_reply;      // bytes of one node's reply
+    struct budget *budget; // bytes of the replies of all broadcasts
 };
 
 struct broadcast_request {

@@ -29,8 +29,9 @@ struct config {
     int64_t max_requests;
     int64_t max_connections;
     int64_t max_in_flight;
-    int64_t max_body;  // bytes
-    int64_t max_reply; // bytes
+    int64_t max_body;   // bytes
+    int64_t max_reply;  // bytes
+    int64_t max_memory; // bytes
     int64_t drain_delay_ms;
     enum log_format log_format;
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 struct blob;
+struct budget;
 struct event_base;
 struct http_client;
 struct fetch;         // one request under way
@@ -22,7 +23,7 @@ enum fetch_status {
     FETCH_CONNECT,   // no connection: refused, no route, name unknown, connect time-out
     FETCH_TIMEOUT,   // no whole reply within timeout_ms
     FETCH_RESET,     // the connection ended before the reply did, or its chunks are broken
-    FETCH_TOO_LARGE, // more body than max_body
+    FETCH_TOO_LARGE, // more body than max_body, or than its budget has left
     FETCH_TLS,       // handshake or certificate
     FETCH_GARBAGE,   // not HTTP
     FETCH_STOPPED,   // on_data returned false
@@ -59,6 +60,7 @@ struct fetch_options {
     const char *body;                    // null: none
     size_t body_size;
     size_t max_body;            // of reply body, in bytes; also with discard: SIZE_MAX for a stream
+    struct budget *budget;      // what the reply's body is taken from; null: none
     int64_t connect_timeout_ms; // of connection and TLS handshake; 0: 1000
     int64_t timeout_ms;         // of all; 0: none, for a stream
     uint32_t shard;

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "blob.h"
+#include "budget.h"
 #include "clock.h"
 #include "discovery.h"
 #include "http_response.h"
@@ -236,6 +237,9 @@ static void handle_broadcast(struct api *a, struct http_request *request)
         reply_problem(request, 503,
                       "too many requests under way (" + std::to_string(a->options.max_requests) +
                           "); try again");
+    else if (budget_left(a->options.broadcast.budget) < a->options.broadcast.max_reply)
+        reply_problem(request, 503,
+                      "the replies that are held leave no memory for another; try again");
     else
         start_broadcast(a, request, &query);
 }

@@ -131,6 +131,7 @@ static void call_send(struct broadcast *b, struct call *c)
         .body = body_of(b),
         .body_size = b->body->size,
         .max_body = b->context->max_reply,
+        .budget = b->context->budget,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .timeout_ms = std::max<int64_t>(b->deadline_ms - now_ms, 0) + BACKSTOP_MS,
         .shard = c->shard,

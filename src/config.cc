@@ -88,6 +88,9 @@ static const struct option_row ROWS[] = {
     {.flag = "max-reply", .variable = "TRACE_KUBE_MAX_REPLY", .value = "SIZE", .standard = "16MiB",
      .kind = KIND_SIZE, .number = &config::max_reply, .least = KIB, .most = GIB,
      .help = "the largest reply of one node; beyond: too-large"},
+    {.flag = "max-memory", .variable = "TRACE_KUBE_MAX_MEMORY", .value = "SIZE", .standard = "256MiB",
+     .kind = KIND_SIZE, .number = &config::max_memory, .least = KIB, .most = 1024 * GIB,
+     .help = "node replies held at once, for all requests; beyond: 503, or too-large"},
     {.flag = "drain-delay", .variable = "TRACE_KUBE_DRAIN_DELAY", .value = "DURATION",
      .standard = "5s", .kind = KIND_DURATION, .number = &config::drain_delay_ms, .least = 0,
      .most = HOUR, .help = "how long new requests are served after SIGTERM"},
@@ -355,6 +358,9 @@ static bool is_consistent(const struct config *c, std::string *error)
     if (c->timeout_ms > c->max_timeout_ms)
         *error = "--timeout: " + units_duration_text(c->timeout_ms) +
                  " is more than --max-timeout, " + units_duration_text(c->max_timeout_ms);
+    else if (c->max_reply > c->max_memory)
+        *error = "--max-reply: " + units_size_text(c->max_reply) + " is more than --max-memory, " +
+                 units_size_text(c->max_memory);
     else if (!c->nodes.empty() && !c->kube_server.empty())
         *error = "--nodes and --kube-server: only one can tell where the nodes are";
     return error->empty();

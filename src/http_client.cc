@@ -4,6 +4,7 @@
 // Callbacks of curl only record; fetches end in on_transfer_done or on_failed, from the event loop.
 #include "http_client.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <netinet/in.h>
@@ -20,6 +21,8 @@
 #include "http_client_loop.h"
 #include "log.h"
 
+// What is set aside for a body because its server announced it.
+constexpr curl_off_t PRESIZE_MAX = 262144;
 constexpr size_t POOL_MAX = 256;              // easy handles kept for later
 constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long unacknowledged is dead
 constexpr int STREAM_KEEPALIVE_PROBES = 3;
@@ -142,10 +145,11 @@ static size_t on_body(char *data, size_t, size_t size, void *arg)
         curl_easy_getinfo(f->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
         if (length > 0 && static_cast<uint64_t>(length) > f->max_body)
             return stop(f, FETCH_TOO_LARGE);
-        if (length > 0 && !f->discard)
-            blob_reserve(f->body, static_cast<size_t>(length));
+        const size_t room = static_cast<size_t>(std::clamp<curl_off_t>(length, 0, PRESIZE_MAX));
+        if (!f->discard && blob_has_room(f->body, room))
+            blob_reserve(f->body, room);
     }
-    if (size > f->max_body - f->received)
+    if (size > f->max_body - f->received || (!f->discard && !blob_has_room(f->body, size)))
         return stop(f, FETCH_TOO_LARGE);
     f->received += size;
     if (!f->discard)
@@ -342,7 +346,7 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->discard = o->discard;
     f->patient = o->timeout_ms == 0 || o->shard == FETCH_SHARD_KUBERNETES;
     f->retry_after_s = -1;
-    f->body = blob_new(0);
+    f->body = blob_new_within(o->budget);
     set_owner(f->easy, f);
     struct shard *s = curl_loop_shard(c->loop, o->shard);
     const struct fetch_headers *headers = o->headers ? o->headers : c->no_headers;

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "api.h"
+#include "budget.h"
 #include "clock.h"
 #include "config.h"
 #include "discovery.h"
@@ -33,6 +34,7 @@ struct svc {
     struct event_base *base;
     struct event *on_term, *on_int, *drain_timer, *settled_timer;
     struct http_client *http;
+    struct budget budget; // of node replies
     struct nodes *nodes;
     struct discovery *discovery; // null with --nodes
     struct prober *prober;
@@ -143,12 +145,14 @@ static void start_prober(struct svc *s)
 static void start_api(struct svc *s)
 {
     const struct config *c = &s->config;
+    s->budget.limit = static_cast<size_t>(c->max_memory);
     const struct api_options options = {
         .broadcast = {.base = s->base,
                       .http = s->http,
                       .nodes = s->nodes,
                       .max_in_flight = static_cast<size_t>(c->max_in_flight),
-                      .max_reply = static_cast<size_t>(c->max_reply)},
+                      .max_reply = static_cast<size_t>(c->max_reply),
+                      .budget = &s->budget},
         .discovery = s->discovery,
         .timeout_ms = c->timeout_ms,
         .max_timeout_ms = c->max_timeout_ms,

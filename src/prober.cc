@@ -54,6 +54,7 @@ static void start_probe(struct prober *p, const struct node *n)
         .body = nullptr,
         .body_size = 0,
         .max_body = p->options.max_reply,
+        .budget = nullptr,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .timeout_ms = p->options.timeout_ms,
         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,

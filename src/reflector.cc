@@ -169,6 +169,7 @@ static void ask(struct reflector *r)
         .body = nullptr,
         .body_size = 0,
         .max_body = PAGE_MAX,
+        .budget = nullptr,
         .connect_timeout_ms = CONNECT_MS,
         .timeout_ms = PAGE_MS,
         .shard = FETCH_SHARD_KUBERNETES,

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "blob.h"
+#include "budget.h"
 #include "support/cmocka_cc.h"
 
 static struct blob *blob_of(const std::string &text)
@@ -52,6 +53,27 @@ static void blob_reserve__less_than_there_is__keeps_the_room(void **)
     assert_int_equal(b->size, 4);
     assert_memory_equal(b->data, "text", 4);
     blob_unref(b);
+}
+
+static void budget__of_blobs__is_taken_and_given_back(void **)
+{
+    struct budget budget = {.limit = 100, .used = 0};
+    struct blob *a = blob_new_within(&budget), *b = blob_new_within(&budget);
+
+    assert_true(blob_has_room(a, 100));
+    assert_false(blob_has_room(a, 101));
+    blob_reserve(a, 60);
+    assert_int_equal(budget_left(&budget), 40);
+    assert_true(blob_has_room(a, 60));
+    assert_false(blob_has_room(b, 41));
+    assert_true(blob_has_room(b, 40));
+    blob_append(b, "0123456789", 10);
+    blob_unref(blob_ref(a));
+    assert_int_equal(budget.used, 70);
+    blob_unref(a);
+    assert_int_equal(budget.used, 10);
+    blob_unref(b);
+    assert_int_equal(budget.used, 0);
 }
 
 static void blob_unref__last_reference__frees(void **)
@@ -160,6 +182,7 @@ int main()
         cmocka_unit_test(blob_append__many_pieces__keeps_all_bytes),
         cmocka_unit_test(blob_append__nothing__allocates_nothing),
         cmocka_unit_test(blob_reserve__less_than_there_is__keeps_the_room),
+        cmocka_unit_test(budget__of_blobs__is_taken_and_given_back),
         cmocka_unit_test(blob_unref__last_reference__frees),
         cmocka_unit_test(rope_add__a_blob__takes_a_reference_of_its_own),
         cmocka_unit_test(rope_add_text__neighbours__share_a_piece),

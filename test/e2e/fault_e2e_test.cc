@@ -1,5 +1,7 @@
 // Nodes that fail: what the reply says, how long it takes, and that nobody else is hurt.
 #include <cstring>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "cmocka_cc.h"
 #include "e2e.h"
@@ -275,6 +277,41 @@ static void node__hung_among_fifty__costs_its_deadline_and_nobody_else(void **)
     cluster_stop(&fifty);
 }
 
+static void replies__beyond_the_memory__are_too_large(void **)
+{
+    struct svc s = svc_start_for(&the_cluster, 3, {"--max-reply", "4MiB", "--max-memory", "8MiB"});
+    cluster_do(&the_cluster, "POST", "/fault?node=*&kind=big&bytes=3000000");
+
+    const struct reply all = http_get(s.url + "/v1/pods");
+    assert_int_equal(all.status, 200);
+    assert_has(reply_header(all, "Tracer-Failed-Nodes"), "reason=too-large");
+    for (int i = 0; i < 10; i++) { // what was taken is given back
+        const struct reply one = http_get(s.url + "/v1/pods?node=worker-1");
+        assert_text(reply_header(one, "Tracer-Nodes"), "total=1, ok=1, miss=0, error=0, failed=0");
+    }
+
+    svc_stop(&s);
+}
+
+static void reply__that_nobody_reads__leaves_no_memory_for_others(void **)
+{
+    struct svc s =
+        svc_start_for(&the_cluster, 3, {"--max-reply", "32MiB", "--max-memory", "48MiB"});
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-1&kind=big&bytes=30000000");
+    const int fd = raw_open(s.url, "GET /v1/pods?node=worker-1 HTTP/1.1\r\nHost: x\r\n\r\n");
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, 0), 1); // the reply is on its way
+
+    const struct reply r = http_get(s.url + "/v1/pods");
+    assert_int_equal(r.status, 503);
+    assert_text(reply_header(r, "Retry-After"), "1");
+    assert_int_equal(http_get(s.url + "/livez").status, 200);
+
+    close(fd);
+    svc_wait_for(&s, "/v1/pods?node=worker-2", "web-2-a");
+    svc_stop(&s);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +329,8 @@ int main()
         cmocka_unit_test_teardown(client__that_leaves__ends_its_get_at_the_nodes, heal),
         cmocka_unit_test_teardown(client__that_leaves__does_not_end_its_mutation, heal),
         cmocka_unit_test_teardown(requests__beyond_the_limit__are_turned_away, heal),
+        cmocka_unit_test_teardown(replies__beyond_the_memory__are_too_large, heal),
+        cmocka_unit_test_teardown(reply__that_nobody_reads__leaves_no_memory_for_others, heal),
         cmocka_unit_test(node__hung_among_fifty__costs_its_deadline_and_nobody_else),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);

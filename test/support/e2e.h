@@ -85,3 +85,6 @@ void assert_has(const std::string &text, const std::string &part);
 // Sends bytes to "host:port" of `url` and reads until the peer closes or `until` was read.
 [[nodiscard]] std::string raw_exchange(const std::string &url, const std::string &bytes,
                                        const char *until = nullptr);
+
+// Connects and sends; the socket, from which nothing was read.
+[[nodiscard]] int raw_open(const std::string &url, const std::string &bytes);

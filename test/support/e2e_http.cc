@@ -138,7 +138,7 @@ std::string reply_header(const struct reply &r, const char *name)
     return "";
 }
 
-std::string raw_exchange(const std::string &url, const std::string &bytes, const char *until)
+int raw_open(const std::string &url, const std::string &bytes)
 {
     const size_t colon = url.rfind(':');
     struct sockaddr_in to = {};
@@ -152,6 +152,12 @@ std::string raw_exchange(const std::string &url, const std::string &bytes, const
     // a peer that refuses may close before all is sent
     if (send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0)
         assert_true(errno == EPIPE || errno == ECONNRESET);
+    return fd;
+}
+
+std::string raw_exchange(const std::string &url, const std::string &bytes, const char *until)
+{
+    const int fd = raw_open(url, bytes);
     std::string got;
     char piece[65536];
     for (;;) {
