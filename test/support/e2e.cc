@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,8 +43,7 @@ static std::vector<std::string> command_of(const char *name, const std::vector<s
 
 struct program program_start(const char *name, std::vector<std::string> args)
 {
-    char path[] = "/tmp/tracer-test-XXXXXX";
-    const int log = mkostemp(path, O_CLOEXEC);
+    const int log = memfd_create("log", MFD_CLOEXEC);
     int input[2];
     assert_true(log >= 0);
     assert_int_equal(pipe2(input, O_CLOEXEC), 0);
@@ -54,6 +55,7 @@ struct program program_start(const char *name, std::vector<std::string> args)
     const int pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that fails must leave nothing behind
         dup2(input[0], STDIN_FILENO);
         dup2(log, STDOUT_FILENO);
         dup2(log, STDERR_FILENO);
@@ -61,23 +63,19 @@ struct program program_start(const char *name, std::vector<std::string> args)
         _exit(127);
     }
     close(input[0]);
-    close(log);
-    return {.pid = pid, .input = input[1], .log = path};
+    return {.pid = pid, .input = input[1], .log = log};
 }
 
 std::string program_log(const struct program *p)
 {
     std::string text;
-    FILE *file = fopen(p->log.c_str(), "re");
     char piece[4096];
-    while (file) {
-        const size_t size = fread(piece, 1, sizeof piece, file);
-        if (size == 0)
+    for (;;) {
+        const ssize_t size = pread(p->log, piece, sizeof piece, static_cast<off_t>(text.size()));
+        if (size <= 0)
             break;
-        text.append(piece, size);
+        text.append(piece, static_cast<size_t>(size));
     }
-    if (file)
-        fclose(file);
     return text;
 }
 
@@ -120,7 +118,7 @@ int program_wait(struct program *p, std::string *kept)
         fail_msg("a memory checker complains:\n%s", log.c_str());
     if (kept)
         *kept = log;
-    unlink(p->log.c_str());
+    close(p->log);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

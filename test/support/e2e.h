@@ -12,7 +12,7 @@
 struct program {
     int pid;
     int input;       // its standard input, held open
-    std::string log; // path of a file with what it wrote, both streams
+    int log;         // a file in memory with what it wrote, both streams
 };
 
 // The simulator and where it listens.
