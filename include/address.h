@@ -12,3 +12,6 @@ struct address {
 // Reads `text`. False, and a sentence for people in `error` that says what it got and what it takes,
 // where that is no address. A port of 0 is taken: the system chooses one.
 [[nodiscard]] bool address_parse(std::string_view text, struct address *out, std::string *error);
+
+// The same with a host name allowed in the place of an IP address, host and port not empty.
+[[nodiscard]] bool address_parse_named(std::string_view text, struct address *out);

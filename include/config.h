@@ -29,9 +29,13 @@ struct config {
     int64_t max_requests;
     int64_t max_connections;
     int64_t max_in_flight;
+    int64_t max_header; // bytes
     int64_t max_body;   // bytes
     int64_t max_reply;  // bytes
     int64_t max_memory; // bytes
+    int64_t request_timeout_ms;
+    int64_t reply_timeout_ms;
+    int64_t idle_timeout_ms;
     int64_t drain_delay_ms;
     enum log_format log_format;
 };

@@ -63,6 +63,8 @@ void http_server_free(struct http_server *s);
 [[nodiscard]] enum http_method http_request_method(const struct http_request *r);
 [[nodiscard]] const char *http_request_target(const struct http_request *r); // "/v1/pods?x=1", raw
 [[nodiscard]] const char *http_request_header(const struct http_request *r, const char *name);
+// Every value of a header that is a list, joined by ", " (RFC 9110, section 5.3); "" where absent.
+[[nodiscard]] std::string http_request_list(const struct http_request *r, const char *name);
 [[nodiscard]] struct blob *http_request_body(const struct http_request *r); // never null
 [[nodiscard]] const char *http_request_id(const struct http_request *r);    // the client's, or made
 

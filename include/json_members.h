@@ -48,3 +48,6 @@ void json_members_free(struct json_members *m);
                                                                 size_t i);
 [[nodiscard]] const std::vector<struct json_member> &
 json_members_list(const struct json_members *m);
+
+// Bytes that the list of members takes now.
+[[nodiscard]] size_t json_members_memory(const struct json_members *m);

@@ -8,5 +8,5 @@
 void json_append_string(std::string *out, std::string_view text);
 
 // Decodes the inside of a JSON string (without its quotes) that is known to be valid. A lone
-// surrogate escape becomes U+FFFD.
+// surrogate escape becomes its own three bytes, which are no UTF-8: what differs stays different.
 [[nodiscard]] std::string json_decode_string(std::string_view inside);

@@ -67,3 +67,6 @@ struct kube_selector {
 
 // Whether `text` has the form of a label selector; else false and a message in `error`.
 [[nodiscard]] bool kube_labels_check(std::string_view text, std::string *error);
+
+// Whether `text` can be the name of a namespace (RFC 1123 label).
+[[nodiscard]] bool kube_name_check(std::string_view text);

@@ -11,6 +11,7 @@
 #include "outcome.h"
 
 struct blob;
+struct budget;
 struct json_members;
 
 // What the request was, as far as it decides what an answer means.
@@ -32,6 +33,8 @@ struct node_reply {
     std::string detail;              // the node's own words, unwrapped; may be empty
     struct blob *body;               // a reference is held; null: none
     struct json_members *json;       // owned; what the body's bytes were found to be
+    struct budget *budget;           // what the list of members is taken from; null: none
+    size_t taken;                    // bytes taken from it
     bool has_data;                   // the body has an object to merge
     uint32_t data_offset, data_size; // of that object within the body
 };
@@ -39,8 +42,9 @@ struct node_reply {
 // Frees what it owns.
 void node_reply_fini(struct node_reply *r);
 
-// The next piece of the body of an answer that is arriving.
-void node_reply_feed(struct node_reply *r, const char *data, size_t size);
+// The next piece of the body of an answer that is arriving. False: the list of its members is more
+// than the budget has left; the answer is too large.
+[[nodiscard]] bool node_reply_feed(struct node_reply *r, const char *data, size_t size);
 
 // Forgets what was fed: the request is tried again.
 void node_reply_restart(struct node_reply *r);

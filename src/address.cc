@@ -1,6 +1,8 @@
 // Addresses as text. Names are not looked up: nothing in the daemon may wait for a name server.
 #include "address.h"
 
+#include "units.h"
+
 #include <arpa/inet.h>
 
 static bool is_ip(const std::string &host, int family)
@@ -50,4 +52,22 @@ bool address_parse(std::string_view text, struct address *out, std::string *erro
         return fail(text, "the host is no IP address", error);
     out->host = out->host.substr(1, size - 2);
     return is_ip(out->host, AF_INET6) || fail(text, "no IPv6 address in the brackets", error);
+}
+
+bool address_parse_named(std::string_view text, struct address *out)
+{
+    std::string ignored;
+    if (address_parse(text, out, &ignored))
+        return !out->host.empty() && out->port != 0;
+    const size_t colon = text.rfind(':');
+    int64_t port = 0;
+    if (colon == std::string_view::npos || colon == 0 ||
+        !units_parse_count(text.substr(colon + 1), &port) || port < 1 || port > UINT16_MAX)
+        return false;
+    out->host = text.substr(0, colon);
+    out->port = static_cast<uint16_t>(port);
+    // a name has a letter: numbers that are no address are no name either
+    return out->host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789-._") == std::string::npos &&
+           out->host.find_first_not_of("0123456789.") != std::string::npos;
 }

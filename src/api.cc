@@ -18,6 +18,8 @@
 #include "session.h"
 #include "status.h"
 
+constexpr size_t MOST_LOGGED = 512; // bytes of a target
+
 // A request that waits for its broadcast. Lives from start_broadcast to on_broadcast_done, or until its
 // client leaves and the broadcast is cancelled.
 struct exchange {
@@ -175,13 +177,11 @@ static std::vector<std::string> forwarded_headers(const struct http_request *req
 {
     std::vector<std::string> lines;
     // "Name:" keeps the HTTP client from adding a value of its own
-    for (const char *name : {"Accept", "Content-Type"}) {
-        const char *value = http_request_header(request, name);
-        lines.push_back(std::string(name) + ":" + (value ? " " + std::string(value) : ""));
-    }
+    for (const char *name : {"Accept", "Content-Type"})
+        lines.push_back(std::string(name) + ": " + http_request_list(request, name));
     for (const char *name : {"traceparent", "tracestate"}) {
-        const char *value = http_request_header(request, name);
-        if (value)
+        const std::string value = http_request_list(request, name);
+        if (!value.empty())
             lines.push_back(std::string(name) + ": " + value);
     }
     lines.push_back(std::string("X-Request-Id: ") + http_request_id(request));
@@ -219,7 +219,8 @@ static void start_broadcast(struct api *a, struct http_request *request, struct 
         .broadcast = nullptr,
         .mutation = ask.options.kind.mutation,
         .label = std::string("request ") + http_request_id(request) + " " +
-                 http_method_name(method) + " " + http_request_target(request),
+                 http_method_name(method) + " " +
+                 std::string(http_request_target(request)).substr(0, MOST_LOGGED),
         .started_ms = clock_monotonic_ms(),
     };
     a->exchanges.insert(e);

@@ -16,6 +16,9 @@
 
 // A connection that takes longer than a lost SYN and its first repetition is not worth waiting for.
 constexpr int64_t CONNECT_TIMEOUT_MS = 2500;
+// A node request that has waited for so long, or for a quarter of the deadline, gives its place in the
+// window to another: nodes that hang or take seconds must not keep the others from being asked.
+constexpr int64_t PLACE_MS = 500;
 // The broadcast's deadline is what counts; a transfer's own time-out only comes behind it.
 constexpr int64_t BACKSTOP_MS = 1000;
 
@@ -31,6 +34,7 @@ struct call {
     int64_t started_ms; // monotonic; of the first try, or of the broadcast before it
     bool suspect;       // failed the last time: asked last
     bool retried;
+    bool has_place; // counts in the window
 };
 
 // Lives from broadcast_start until `done` returned, or broadcast_cancel.
@@ -45,10 +49,11 @@ struct broadcast {
     std::vector<struct node_reply> replies; // ordered by name
     std::vector<struct call> calls;         // in the order in which they are asked
     size_t next;                            // of calls, to be sent
-    size_t in_flight;
-    size_t open;                     // calls without an outcome
-    int64_t started_ms, deadline_ms; // monotonic
-    struct event *timer;             // the deadline, or now where nothing is to be asked
+    size_t window;                          // calls that have a place
+    size_t open;                            // calls without an outcome
+    int64_t started_ms, deadline_ms;        // monotonic
+    struct event *timer;                    // the deadline, or now where nothing is to be asked
+    struct event *place_timer;              // while more is to be asked than has a place
     broadcast_done_fn done;
     void *arg;
 };
@@ -65,6 +70,8 @@ static void broadcast_free(struct broadcast *b)
     fetch_headers_free(b->headers);
     blob_unref(b->body);
     event_free(b->timer);
+    if (b->place_timer)
+        event_free(b->place_timer);
     delete b;
 }
 
@@ -107,8 +114,7 @@ static void learn(struct broadcast *b, const struct node_reply *r, bool hung)
 static bool on_fetch_data(void *arg, const char *data, size_t size)
 {
     struct call *c = static_cast<struct call *>(arg);
-    node_reply_feed(&c->owner->replies[c->reply], data, size);
-    return true;
+    return node_reply_feed(&c->owner->replies[c->reply], data, size);
 }
 
 // A POST or PUT says that its body is empty; other requests just have none.
@@ -144,14 +150,40 @@ static void call_send(struct broadcast *b, struct call *c)
         .arg = c,
     };
     c->fetch = fetch_start(b->context->http, &options);
-    b->in_flight++;
+    c->has_place = true;
+    b->window++;
 }
 
 // Sends as much as the window lets through.
 static void refill(struct broadcast *b)
 {
-    while (b->next < b->calls.size() && b->in_flight < b->context->max_in_flight)
+    while (b->next < b->calls.size() && b->window < b->context->max_in_flight)
         call_send(b, &b->calls[b->next++]);
+}
+
+static void give_place(struct broadcast *b, struct call *c)
+{
+    if (c->has_place)
+        b->window--;
+    c->has_place = false;
+}
+
+static int64_t place_ms(const struct broadcast *b)
+{
+    return std::min(PLACE_MS, (b->deadline_ms - b->started_ms) / 4);
+}
+
+// Those that have waited long enough make room.
+static void on_place_timer(evutil_socket_t, short, void *arg)
+{
+    struct broadcast *b = static_cast<struct broadcast *>(arg);
+    const int64_t now_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < b->next; i++)
+        if (now_ms - b->calls[i].started_ms >= place_ms(b))
+            give_place(b, &b->calls[i]);
+    refill(b);
+    if (b->next == b->calls.size())
+        event_del(b->place_timer);
 }
 
 static enum reason reason_of(enum fetch_status status)
@@ -161,10 +193,10 @@ static enum reason reason_of(enum fetch_status status)
     case FETCH_CONNECT: return REASON_CONNECT;
     case FETCH_TIMEOUT: return REASON_TIMEOUT;
     case FETCH_RESET: return REASON_RESET;
+    case FETCH_STOPPED: // by on_fetch_data
     case FETCH_TOO_LARGE: return REASON_TOO_LARGE;
     case FETCH_TLS: return REASON_TLS;
-    case FETCH_GARBAGE:
-    case FETCH_STOPPED: return REASON_BAD_JSON;
+    case FETCH_GARBAGE: return REASON_BAD_JSON;
     }
     return REASON_RESET;
 }
@@ -192,7 +224,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     struct broadcast *b = c->owner;
     struct node_reply *r = &b->replies[c->reply];
     c->fetch = nullptr;
-    b->in_flight--;
+    give_place(b, c);
     if (is_worth_a_retry(b, c, result)) {
         c->retried = true;
         node_reply_restart(r);
@@ -228,7 +260,7 @@ static void call_expire(struct broadcast *b, struct call *c)
         fetch_cancel(c->fetch);
     c->fetch = nullptr;
     // the loop's clock may be a moment behind ours
-    r->ms = std::max(clock_monotonic_ms(), b->deadline_ms) - c->started_ms;
+    r->ms = asked ? std::max(clock_monotonic_ms(), b->deadline_ms) - c->started_ms : -1;
     r->detail = asked ? "no whole answer within the deadline" : "no turn within the deadline";
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     if (asked) {
@@ -243,7 +275,6 @@ static void on_timer(evutil_socket_t, short, void *arg)
     struct broadcast *b = static_cast<struct broadcast *>(arg);
     for (struct call &c : b->calls)
         call_expire(b, &c);
-    b->in_flight = 0;
     finish(b);
 }
 
@@ -280,6 +311,7 @@ static void add_node(struct broadcast *b, const struct node *n, bool waits_for_a
     struct node_reply r = {};
     r.name = n->name;
     r.key = n->record.key;
+    r.budget = b->context->budget;
     b->calls.push_back({.owner = b,
                         .fetch = nullptr,
                         .reply = b->replies.size(),
@@ -287,7 +319,8 @@ static void add_node(struct broadcast *b, const struct node *n, bool waits_for_a
                         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
                         .started_ms = b->started_ms,
                         .suspect = n->asked && n->outcome == OUTCOME_FAILED,
-                        .retried = false});
+                        .retried = false,
+                        .has_place = false});
     b->replies.push_back(r);
 }
 
@@ -329,6 +362,20 @@ static bool is_trusted(const struct call &c)
     return !c.suspect;
 }
 
+static struct timeval timeval_of(int64_t ms)
+{
+    return {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+// More is to be asked than has a place at once.
+static void watch_places(struct broadcast *b)
+{
+    const struct timeval step = timeval_of(std::max<int64_t>(place_ms(b) / 4, 1));
+    b->place_timer = event_new(b->context->base, -1, EV_PERSIST, on_place_timer, b);
+    if (!b->place_timer || event_add(b->place_timer, &step) != 0)
+        log_fatal("out of memory: no timer for a request");
+}
+
 struct broadcast *broadcast_start(const struct broadcast_context *context,
                                   struct broadcast_request *request, broadcast_done_fn done,
                                   void *arg)
@@ -349,9 +396,11 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     b->open = b->calls.size();
     b->timer = evtimer_new(context->base, on_timer, b);
     const int64_t wait_ms = b->open == 0 ? 0 : request->timeout_ms;
-    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    const struct timeval wait = timeval_of(wait_ms);
     if (!b->timer || event_add(b->timer, &wait) != 0)
         log_fatal("out of memory: no timer for a request");
     refill(b);
+    if (b->next < b->calls.size())
+        watch_places(b);
     return b;
 }

@@ -19,6 +19,7 @@ enum option_kind {
     KIND_URL,
     KIND_LABELS,
     KIND_FIELDS,
+    KIND_NAMESPACE,
     KIND_LOG_FORMAT,
     KIND_NOT_YET, // an option of the archived program that must not be ignored
     KIND_HELP,
@@ -53,7 +54,7 @@ static const struct option_row ROWS[] = {
     {.flag = "svc-selector", .variable = "TRACE_KUBE_SELECTOR_SVCS", .value = "SELECTOR",
      .standard = "metadata.name=container-tracer-node", .kind = KIND_FIELDS,
      .text = &config::svc_selector, .help = "field selector of the tracer-node service"},
-    {.flag = "namespace", .variable = "TRACE_KUBE_NAMESPACE", .value = "NAME", .kind = KIND_TEXT,
+    {.flag = "namespace", .variable = "TRACE_KUBE_NAMESPACE", .value = "NAME", .kind = KIND_NAMESPACE,
      .text = &config::ns, .help = "look in this namespace only (default: in all)"},
     {.flag = "nodes", .variable = "TRACE_KUBE_NODES", .value = "LIST", .kind = KIND_NODES,
      .help = "these nodes and no Kubernetes: NAME=HOST:PORT or HOST:PORT, separated by commas"},
@@ -82,6 +83,9 @@ static const struct option_row ROWS[] = {
     {.flag = "max-in-flight", .variable = "TRACE_KUBE_MAX_IN_FLIGHT", .value = "COUNT",
      .standard = "64", .kind = KIND_COUNT, .number = &config::max_in_flight, .least = 1,
      .most = 10000, .help = "node requests of one broadcast at once"},
+    {.flag = "max-header", .variable = "TRACE_KUBE_MAX_HEADER", .value = "SIZE", .standard = "16KiB",
+     .kind = KIND_SIZE, .number = &config::max_header, .least = KIB, .most = 1024 * KIB,
+     .help = "the largest request line and header; beyond: 431"},
     {.flag = "max-body", .variable = "TRACE_KUBE_MAX_BODY", .value = "SIZE", .standard = "1MiB",
      .kind = KIND_SIZE, .number = &config::max_body, .least = 0, .most = GIB,
      .help = "the largest request body; beyond: 413"},
@@ -91,6 +95,15 @@ static const struct option_row ROWS[] = {
     {.flag = "max-memory", .variable = "TRACE_KUBE_MAX_MEMORY", .value = "SIZE", .standard = "256MiB",
      .kind = KIND_SIZE, .number = &config::max_memory, .least = KIB, .most = 1024 * GIB,
      .help = "node replies held at once, for all requests; beyond: 503, or too-large"},
+    {.flag = "request-timeout", .variable = "TRACE_KUBE_REQUEST_TIMEOUT", .value = "DURATION",
+     .standard = "10s", .kind = KIND_DURATION, .number = &config::request_timeout_ms, .least = 100,
+     .most = HOUR, .help = "how long a client may take to send a request; beyond: 408"},
+    {.flag = "reply-timeout", .variable = "TRACE_KUBE_REPLY_TIMEOUT", .value = "DURATION",
+     .standard = "60s", .kind = KIND_DURATION, .number = &config::reply_timeout_ms, .least = 100,
+     .most = HOUR, .help = "how long a client may take to read a reply; beyond: closed"},
+    {.flag = "idle-timeout", .variable = "TRACE_KUBE_IDLE_TIMEOUT", .value = "DURATION",
+     .standard = "2m", .kind = KIND_DURATION, .number = &config::idle_timeout_ms, .least = 100,
+     .most = HOUR, .help = "how long a connection is kept without a request"},
     {.flag = "drain-delay", .variable = "TRACE_KUBE_DRAIN_DELAY", .value = "DURATION",
      .standard = "5s", .kind = KIND_DURATION, .number = &config::drain_delay_ms, .least = 0,
      .most = HOUR, .help = "how long new requests are served after SIGTERM"},
@@ -131,26 +144,6 @@ static bool node_name_is_fine(const std::string &name)
     return !name.empty();
 }
 
-// "IP:PORT", or "NAME:PORT" with a name that is resolved whenever a connection is made.
-static bool parse_host_port(const std::string &text, struct address *out)
-{
-    std::string ignored;
-    if (address_parse(text, out, &ignored))
-        return !out->host.empty() && out->port != 0;
-    const size_t colon = text.rfind(':');
-    int64_t port = 0;
-    if (colon == std::string::npos || colon == 0 ||
-        !units_parse_count(text.substr(colon + 1), &port) || port < 1 || port > 65535)
-        return false;
-    out->host = text.substr(0, colon);
-    out->port = static_cast<uint16_t>(port);
-    // a name has a letter: four numbers that are no address are no name either
-    return out->host.find_first_not_of(
-               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") ==
-               std::string::npos &&
-           out->host.find_first_not_of("0123456789.") != std::string::npos;
-}
-
 // One entry of --nodes; false: `error` says what it takes.
 static bool parse_node(const std::string &entry, struct config *c, std::string *error)
 {
@@ -158,7 +151,7 @@ static bool parse_node(const std::string &entry, struct config *c, std::string *
     const std::string where = equals == std::string::npos ? entry : entry.substr(equals + 1);
     const std::string name = entry.substr(0, equals);
     struct address address;
-    if (!node_name_is_fine(name) || !parse_host_port(where, &address)) {
+    if (!node_name_is_fine(name) || !address_parse_named(where, &address)) {
         *error = "NAME=HOST:PORT or HOST:PORT, separated by commas; this entry is not: " + entry;
         return false;
     }
@@ -245,6 +238,11 @@ static bool set_value(const struct option_row &row, const std::string &text, str
         break;
     case KIND_FIELDS:
         if (!kube_selector_parse(text, &selector, error))
+            return false;
+        break;
+    case KIND_NAMESPACE:
+        *error = "a name of small letters, digits and '-', at most 63, or nothing for all";
+        if (!text.empty() && !kube_name_check(text))
             return false;
         break;
     case KIND_LOG_FORMAT:

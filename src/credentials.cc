@@ -112,7 +112,11 @@ static bool reread(struct secret_file *f, bool (*is_good)(std::string_view), con
 
 static void note_problem(struct credentials *c)
 {
-    c->problem = c->token.problem.empty() ? c->ca.problem : c->token.problem;
+    c->problem.clear();
+    if (!c->token.problem.empty())
+        c->problem = "token file " + c->token.problem;
+    else if (!c->ca.problem.empty())
+        c->problem = "CA file " + c->ca.problem;
 }
 
 void credentials_reread_token(struct credentials *c, int64_t now_ms)

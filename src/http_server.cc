@@ -183,6 +183,16 @@ const char *http_request_header(const struct http_request *r, const char *name)
     return evhttp_find_header(evhttp_request_get_input_headers(r->req), name);
 }
 
+std::string http_request_list(const struct http_request *r, const char *name)
+{
+    std::string joined;
+    const struct evkeyvalq *headers = evhttp_request_get_input_headers(r->req);
+    for (const struct evkeyval *h = headers->tqh_first; h; h = h->next.tqe_next)
+        if (strcasecmp(h->key, name) == 0)
+            joined += (joined.empty() ? "" : ", ") + std::string(h->value);
+    return joined;
+}
+
 struct blob *http_request_body(const struct http_request *r)
 {
     return r->body;

@@ -483,3 +483,8 @@ const std::vector<struct json_member> &json_members_list(const struct json_membe
 {
     return m->members;
 }
+
+size_t json_members_memory(const struct json_members *m)
+{
+    return m->members.capacity() * sizeof(struct json_member);
+}

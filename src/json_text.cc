@@ -85,7 +85,7 @@ static void append_escape(std::string *out, std::string_view inside, size_t *at)
             *at += 6;
         }
     }
-    append_code_point(out, code >= 0xd800 && code < 0xe000 ? 0xfffd : code);
+    append_code_point(out, code);
 }
 
 std::string json_decode_string(std::string_view inside)

@@ -1,6 +1,8 @@
 // Addresses and selectors of a Kubernetes API. Pure.
 #include "kube_url.h"
 
+#include "address.h"
+
 #include <cctype>
 
 static constexpr std::string_view SERVICE_LABEL = "kubernetes.io/service-name";
@@ -82,7 +84,12 @@ bool kube_server_parse(std::string_view text, std::string *server, std::string *
     const size_t host = text.find("//") + 2;
     while (text.size() > host && text.ends_with('/'))
         text.remove_suffix(1);
-    if (text.size() == host || text[host] == '/' || text[host] == ':')
+    std::string authority(text.substr(host, text.find('/', host) - host));
+    const size_t bracket = authority.rfind(']'), colon = authority.rfind(':');
+    if (colon == authority.npos || (bracket != authority.npos && colon < bracket))
+        authority += ":443"; // the scheme's own port will do
+    struct address ignored;
+    if (!address_parse_named(authority, &ignored))
         return false;
     *server = text;
     error->clear();
@@ -297,4 +304,11 @@ bool kube_labels_check(std::string_view text, std::string *error)
     *error = "'" + std::string(term) + "': want key=value, key!=value, key, !key, key in (a,b) or ";
     *error += "key notin (a,b), with commas between";
     return false;
+}
+
+bool kube_name_check(std::string_view text)
+{
+    const bool long_enough = !text.empty() && text.size() <= 63;
+    const bool known = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == text.npos;
+    return long_enough && known && text.front() != '-' && text.back() != '-';
 }

@@ -1,10 +1,12 @@
 // The log: one line an event, written at once to standard error.
 #include "log.h"
 
+#include <climits>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <poll.h>
 #include <string>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 
 static enum log_format the_format = LOG_AS_TEXT;
 static enum log_level the_detail = LOG_AT_INFO;
+static unsigned long the_lost_lines; // that the log had no room for
 
 void log_configure(enum log_format format, enum log_level most_detail)
 {
@@ -64,19 +67,39 @@ static std::string printable(const char *message)
     return text;
 }
 
+static std::string line_of(enum log_level level, const char *message)
+{
+    if (the_format == LOG_AS_TEXT)
+        return time_text() + " " + level_name(level) + " " + printable(message) + "\n";
+    std::string line =
+        "{\"time\":\"" + time_text() + "\",\"level\":\"" + level_name(level) + "\",\"msg\":";
+    json_append_string(&line, message);
+    return line + "}\n";
+}
+
+// Whether a line can be written without waiting for whoever reads the log.
+static bool is_writable()
+{
+    struct pollfd sink = {.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    return poll(&sink, 1, 0) == 1 && (sink.revents & POLLOUT);
+}
+
+// A log that is not read or can not be written must hold nothing up: its lines are counted, and the
+// count is written when there is room again. A pipe that is writable takes PIPE_BUF bytes at once.
 static void write_line(enum log_level level, const char *message)
 {
-    std::string line;
-    if (the_format == LOG_AS_JSON) {
-        line = "{\"time\":\"" + time_text() + "\",\"level\":\"" + level_name(level) + "\",\"msg\":";
-        json_append_string(&line, message);
-        line += "}\n";
-    } else {
-        line = time_text() + " " + level_name(level) + " " + printable(message) + "\n";
-    }
-    // a log that can not be written is no reason to stop
-    if (write(STDERR_FILENO, line.data(), line.size()) < 0)
+    if (!is_writable()) {
+        the_lost_lines++;
         return;
+    }
+    std::string line = line_of(level, message);
+    if (line.size() > PIPE_BUF)
+        line = line_of(level, std::string(message).substr(0, PIPE_BUF / 8).c_str());
+    if (write(STDERR_FILENO, line.data(), line.size()) < 0 || the_lost_lines == 0)
+        return;
+    const std::string lost = std::to_string(the_lost_lines) + " lines of the log were lost";
+    the_lost_lines = 0;
+    write_line(LOG_AT_WARN, lost.c_str());
 }
 
 static void write_format(enum log_level level, const char *format, va_list arguments)

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <netdb.h>
 #include <string>
 
 #include <event2/event.h>
@@ -93,6 +94,22 @@ static const char *text_or_null(const std::string &text)
     return text.empty() ? nullptr : text.c_str();
 }
 
+// The address of a host, looked up once: names are not looked up while requests wait.
+static std::string resolve(const std::string &host)
+{
+    struct addrinfo hints = {}, *found = nullptr;
+    hints.ai_socktype = SOCK_STREAM;
+    const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found);
+    if (error != 0)
+        log_fatal("--nodes: %s: %s", host.c_str(), gai_strerror(error));
+    char text[NI_MAXHOST];
+    if (getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0,
+                    NI_NUMERICHOST) != 0)
+        log_fatal("--nodes: %s: no usable address", host.c_str());
+    freeaddrinfo(found);
+    return text;
+}
+
 // The nodes of --nodes are always ready: nobody tells otherwise.
 static void use_given_nodes(struct svc *s)
 {
@@ -100,7 +117,7 @@ static void use_given_nodes(struct svc *s)
     for (const struct config_node &n : s->config.nodes) {
         struct node_record r;
         r.key = r.node = n.name;
-        r.host = n.host;
+        r.host = resolve(n.host);
         r.port = n.port;
         r.ready = r.serving = true;
         records.push_back(r);
@@ -161,14 +178,30 @@ static void start_api(struct svc *s)
     s->api = api_new(&options);
 }
 
+// Clients get half of the descriptors at most: nodes and the API server must stay within reach.
+static size_t affordable_connections(const struct config *c)
+{
+    const size_t wanted = static_cast<size_t>(c->max_connections), most = process_descriptors() / 2;
+    if (wanted <= most)
+        return wanted;
+    log_warn(
+        "--max-connections: %zu instead of %zu, half of the descriptors that the system allows",
+        most, wanted);
+    return most;
+}
+
 static void start_server(struct svc *s)
 {
     const struct config *c = &s->config;
     const struct http_server_options options = {
         .base = s->base,
         .address = c->address.c_str(),
+        .max_header = static_cast<size_t>(c->max_header),
         .max_body = static_cast<size_t>(c->max_body),
-        .max_connections = static_cast<size_t>(c->max_connections),
+        .max_connections = affordable_connections(c),
+        .header_timeout_ms = c->request_timeout_ms,
+        .idle_timeout_ms = c->idle_timeout_ms,
+        .reply_timeout_ms = c->reply_timeout_ms,
         .allow = api_allow,
         .on_request = api_on_request,
         .arg = s->api,

@@ -1,7 +1,6 @@
 // Splices members of many objects into one. Pure; owns only what it needs while it runs.
 #include "merge.h"
 
-#include <deque>
 #include <functional>
 #include <string_view>
 
@@ -9,37 +8,70 @@
 #include "json_text.h"
 #include "rope.h"
 
-// A member in the table: the key as sent (with quotes), and where its value is.
+constexpr uint32_t FREE = UINT32_MAX;     // of entry.source: nothing here
+constexpr uint32_t MADE = UINT32_MAX - 1; // of entry.source: `index` is of splice.made
+constexpr size_t FEWEST_SLOTS = 16;
+
+// What a table holds: a member of a source, or a name that was made. Small, for there may be millions.
 struct entry {
-    size_t hash;
-    std::string_view key;
-    std::string_view value;
-    size_t source; // counted from 1; 0 marks a free slot
+    uint32_t hash;
+    uint32_t source;
+    uint32_t index;
 };
 
-// Open addressing with linear probing; sized for all members beforehand, so it never grows.
+// Open addressing with linear probing; at most half full.
 struct table {
     std::vector<struct entry> slots;
-    size_t mask;
+    size_t used;
 };
 
-// What one merge needs.
+// A name that was made for a member whose own is taken.
+struct made_name {
+    std::string key;        // quoted
+    uint32_t source, index; // the member
+};
+
+// What one merge needs. `by_value` and `renamed` stay empty where no key collides.
 struct splice {
     struct rope *out;
-    struct table by_key;          // the first member of each key
-    struct table by_value;        // further values of keys that collide, by key and value
-    std::deque<std::string> made; // keys that were made; a deque does not move them
+    const std::vector<struct merge_source> *sources;
+    struct table by_key;   // the names in the output
+    struct table by_value; // members that were renamed, by key and value
+    struct table renamed;  // names that were made for the source at hand, by the members' own keys
+    std::vector<struct made_name> made;
     size_t collisions;
     bool empty; // nothing was written yet
 };
 
-static void table_init(struct table *t, size_t members)
+static const struct json_member &member_at(const struct splice *s, const struct entry *e)
 {
-    size_t size = 16;
-    while (size < members * 2)
-        size *= 2;
-    t->slots.assign(size, {});
-    t->mask = size - 1;
+    const bool made = e->source == MADE;
+    const uint32_t source = made ? s->made[e->index].source : e->source;
+    const uint32_t index = made ? s->made[e->index].index : e->index;
+    return (*(*s->sources)[source].members)[index];
+}
+
+static std::string_view value_of(const struct splice *s, const struct entry *e)
+{
+    const uint32_t source = e->source == MADE ? s->made[e->index].source : e->source;
+    const struct json_member &m = member_at(s, e);
+    return {(*s->sources)[source].body->data + m.value, m.value_size};
+}
+
+// The name in the output that an entry stands for, quoted.
+static std::string_view key_of(const struct splice *s, const struct entry *e)
+{
+    if (e->source == MADE)
+        return s->made[e->index].key;
+    const struct json_member &m = member_at(s, e);
+    return {(*s->sources)[e->source].body->data + m.key, m.key_size};
+}
+
+// The key that the member behind a made name was sent with.
+static std::string_view own_key_of(const struct splice *s, const struct entry *e)
+{
+    const struct json_member &m = member_at(s, e);
+    return {(*s->sources)[s->made[e->index].source].body->data + m.key, m.key_size};
 }
 
 static bool has_escape(std::string_view key)
@@ -52,12 +84,16 @@ static std::string_view inside(std::string_view quoted)
     return quoted.substr(1, quoted.size() - 2);
 }
 
-// "a" and "\u0061" are the same key: where there are escapes, what they stand for counts.
-static size_t key_hash(std::string_view key)
+static uint32_t hash_of(std::string_view text)
 {
-    if (has_escape(key))
-        return std::hash<std::string>{}(json_decode_string(inside(key)));
-    return std::hash<std::string_view>{}(inside(key));
+    const uint64_t hash = std::hash<std::string_view>{}(text);
+    return static_cast<uint32_t>(hash ^ hash >> 32);
+}
+
+// "a" and "\u0061" are the same key: where there are escapes, what they stand for counts.
+static uint32_t key_hash(std::string_view key)
+{
+    return has_escape(key) ? hash_of(json_decode_string(inside(key))) : hash_of(inside(key));
 }
 
 static bool keys_are_equal(std::string_view a, std::string_view b)
@@ -67,25 +103,54 @@ static bool keys_are_equal(std::string_view a, std::string_view b)
     return json_decode_string(inside(a)) == json_decode_string(inside(b));
 }
 
-// The slot that holds this key (and value, where one is given), or the free slot where it belongs.
-static struct entry *table_slot(struct table *t, size_t hash, std::string_view key,
-                                const std::string_view *value)
+static void table_clear(struct table *t)
 {
-    for (size_t i = hash & t->mask;; i = (i + 1) & t->mask) {
+    t->slots.clear();
+    t->used = 0;
+}
+
+static void table_grow(struct table *t)
+{
+    std::vector<struct entry> old;
+    old.swap(t->slots);
+    t->slots.assign(old.empty() ? FEWEST_SLOTS : old.size() * 2,
+                    {.hash = 0, .source = FREE, .index = 0});
+    const size_t mask = t->slots.size() - 1;
+    for (const struct entry &e : old) {
+        if (e.source == FREE)
+            continue;
+        size_t i = e.hash & mask;
+        while (t->slots[i].source != FREE)
+            i = (i + 1) & mask;
+        t->slots[i] = e;
+    }
+}
+
+// The key by which a table knows an entry.
+typedef std::string_view (*key_fn)(const struct splice *s, const struct entry *e);
+
+// The slot that holds this key (and value, where one is given), or the free slot where it belongs.
+static struct entry *table_slot(const struct splice *s, struct table *t, key_fn key_of_entry,
+                                uint32_t hash, std::string_view key,
+                                const std::string_view *value = nullptr)
+{
+    if (t->used * 2 >= t->slots.size())
+        table_grow(t);
+    const size_t mask = t->slots.size() - 1;
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
         struct entry *e = &t->slots[i];
-        if (e->source == 0)
+        if (e->source == FREE)
             return e;
-        if (e->hash == hash && keys_are_equal(e->key, key) && (!value || e->value == *value))
+        if (e->hash == hash && keys_are_equal(key_of_entry(s, e), key) &&
+            (!value || value_of(s, e) == *value))
             return e;
     }
 }
 
-static size_t count_members(const std::vector<struct merge_source> &sources)
+static void table_put(struct table *t, struct entry *slot, struct entry e)
 {
-    size_t count = 0;
-    for (const struct merge_source &source : sources)
-        count += source.members->size();
-    return count;
+    *slot = e;
+    t->used++;
 }
 
 static void write_separator(struct splice *s)
@@ -96,93 +161,108 @@ static void write_separator(struct splice *s)
 }
 
 // Writes members [from, to) of a source as they were sent, with what stands between them.
-static void write_run(struct splice *s, const struct merge_source *source, size_t from, size_t to)
+static void write_run(struct splice *s, uint32_t source, size_t from, size_t to)
 {
     if (from == to)
         return;
-    const struct json_member &first = (*source->members)[from];
-    const struct json_member &last = (*source->members)[to - 1];
+    const struct merge_source &of = (*s->sources)[source];
+    const struct json_member &first = (*of.members)[from];
+    const struct json_member &last = (*of.members)[to - 1];
     write_separator(s);
-    rope_add(s->out, source->body, first.key, last.value + last.value_size - first.key);
+    rope_add(s->out, of.body, first.key, last.value + last.value_size - first.key);
 }
 
-// A key that no other member has: "<key>@<name>", again and again where even that is taken.
-static std::string_view make_key(struct splice *s, std::string_view key, const std::string &name,
-                                 std::string_view value, size_t source)
+static void write_renamed(struct splice *s, uint32_t source, uint32_t index, std::string_view name)
 {
-    std::string suffix;
-    json_append_string(&suffix, name);
-    std::string made(key.substr(0, key.size() - 1));
-    for (;;) {
-        made += "@" + std::string(inside(suffix)) + "\"";
-        const size_t hash = key_hash(made);
-        struct entry *e = table_slot(&s->by_key, hash, made, nullptr);
-        if (e->source == 0) {
-            s->made.push_back(made);
-            *e = {.hash = hash, .key = s->made.back(), .value = value, .source = source};
-            return s->made.back();
-        }
-        made.pop_back();
-    }
-}
-
-// Another source has this key already: drops an identical value, renames another one.
-static void write_collision(struct splice *s, const struct merge_source *source, size_t number,
-                            const struct json_member &m, const struct entry *first)
-{
-    const char *data = source->body->data;
-    const std::string_view key(data + m.key, m.key_size), value(data + m.value, m.value_size);
-    if (first->value == value)
-        return;
-    const size_t hash = key_hash(key) ^ (std::hash<std::string_view>{}(value)*31);
-    struct entry *same = table_slot(&s->by_value, hash, key, &value);
-    if (same->source != 0)
-        return;
-    *same = {.hash = hash, .key = key, .value = value, .source = number};
-    const std::string_view made = make_key(s, key, *source->name, value, number);
+    const struct merge_source &of = (*s->sources)[source];
+    const struct json_member &m = (*of.members)[index];
     write_separator(s);
-    rope_add_text(s->out, made);
+    rope_add_text(s->out, name);
     rope_add_text(s->out, ":");
-    rope_add(s->out, source->body, m.value, m.value_size);
+    rope_add(s->out, of.body, m.value, m.value_size);
     s->collisions++;
 }
 
-static void splice_source(struct splice *s, const struct merge_source *source, size_t number)
+// Makes a name that no other member has, "<key>@<node>", again and again where even that is taken.
+static uint32_t make_name(struct splice *s, std::string_view key, uint32_t source, uint32_t index)
 {
-    const std::vector<struct json_member> &members = *source->members;
-    const char *data = source->body->data;
-    size_t run = 0; // begin of the members that are still to be written as they are
-    for (size_t i = 0; i < members.size(); i++) {
-        const struct json_member &m = members[i];
-        const std::string_view key(data + m.key, m.key_size);
-        const size_t hash = key_hash(key);
-        struct entry *e = table_slot(&s->by_key, hash, key, nullptr);
-        if (e->source == 0)
-            *e = {.hash = hash,
-                  .key = key,
-                  .value = {data + m.value, m.value_size},
-                  .source = number};
-        if (e->source == number)
-            continue;
+    std::string suffix;
+    json_append_string(&suffix, *(*s->sources)[source].name);
+    const uint32_t number = static_cast<uint32_t>(s->made.size());
+    std::string name(key.substr(0, key.size() - 1));
+    for (;;) {
+        name += "@" + std::string(inside(suffix)) + "\"";
+        const uint32_t hash = key_hash(name);
+        struct entry *e = table_slot(s, &s->by_key, key_of, hash, name);
+        if (e->source == FREE) {
+            s->made.push_back({.key = name, .source = source, .index = index});
+            table_put(&s->by_key, e, {.hash = hash, .source = MADE, .index = number});
+            return number;
+        }
+        name.pop_back();
+    }
+}
+
+// Its name is taken: an identical value is dropped, another one gets a name of its own. Duplicates
+// within the source share that, as they shared the first.
+static void write_collision(struct splice *s, uint32_t source, uint32_t index,
+                            const struct entry *taken)
+{
+    const struct entry self = {.hash = taken->hash, .source = source, .index = index};
+    const std::string_view key = key_of(s, &self), value = value_of(s, &self);
+    const uint32_t name_hash = taken->hash, value_hash = name_hash ^ hash_of(value) * 31;
+    if (value_of(s, taken) == value)
+        return;
+    struct entry *renamed = table_slot(s, &s->renamed, own_key_of, name_hash, key);
+    if (renamed->source != FREE) {
+        write_renamed(s, source, index, s->made[renamed->index].key);
+        return;
+    }
+    struct entry *same = table_slot(s, &s->by_value, key_of, value_hash, key, &value);
+    if (same->source != FREE)
+        return;
+    table_put(&s->by_value, same, {.hash = value_hash, .source = source, .index = index});
+    const uint32_t made = make_name(s, key, source, index);
+    table_put(&s->renamed, renamed, {.hash = name_hash, .source = MADE, .index = made});
+    write_renamed(s, source, index, s->made[made].key);
+}
+
+static void splice_source(struct splice *s, uint32_t source)
+{
+    const struct merge_source &of = (*s->sources)[source];
+    const uint32_t count = static_cast<uint32_t>(of.members->size());
+    uint32_t run = 0; // begin of the members that are still to be written as they are
+    table_clear(&s->renamed);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct json_member &m = (*of.members)[i];
+        const std::string_view key(of.body->data + m.key, m.key_size);
+        const uint32_t hash = key_hash(key);
+        struct entry *e = table_slot(s, &s->by_key, key_of, hash, key);
+        if (e->source == FREE)
+            table_put(&s->by_key, e, {.hash = hash, .source = source, .index = i});
+        if (e->source == source)
+            continue; // the first of its name, or a duplicate within the source
+        const struct entry taken = *e;
         write_run(s, source, run, i);
-        write_collision(s, source, number, m, e);
+        write_collision(s, source, i, &taken);
         run = i + 1;
     }
-    write_run(s, source, run, members.size());
+    write_run(s, source, run, count);
 }
 
 size_t merge_objects(struct rope *out, const std::vector<struct merge_source> &sources)
 {
     struct splice s = {};
     s.out = out;
+    s.sources = &sources;
     s.empty = true;
-    // a made key takes a slot of its own beside the member's: at most two a member
-    const size_t members = count_members(sources);
-    table_init(&s.by_key, sources.size() > 1 ? members * 2 : members);
-    table_init(&s.by_value, sources.size() > 1 ? members : 0);
     rope_add_text(out, "{");
-    for (size_t i = 0; i < sources.size(); i++)
-        splice_source(&s, &sources[i], i + 1);
+    // the members of a single source are passed on as they are
+    if (sources.size() == 1)
+        write_run(&s, 0, 0, sources[0].members->size());
+    else
+        for (uint32_t i = 0; i < sources.size(); i++)
+            splice_source(&s, i);
     rope_add_text(out, "}");
     return s.collisions;
 }

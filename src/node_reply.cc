@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "blob.h"
+#include "budget.h"
 #include "json_members.h"
 #include "json_text.h"
 #include "utf8.h"
@@ -21,23 +22,39 @@ struct documents {
 void node_reply_fini(struct node_reply *r)
 {
     blob_unref(r->body);
-    json_members_free(r->json);
     r->body = nullptr;
-    r->json = nullptr;
+    node_reply_restart(r);
 }
 
-void node_reply_feed(struct node_reply *r, const char *data, size_t size)
+// Merging needs about as much for a member as the list of them.
+static size_t needed(const struct json_members *json)
+{
+    return json_members_memory(json) * 2;
+}
+
+bool node_reply_feed(struct node_reply *r, const char *data, size_t size)
 {
     if (!r->json)
         r->json = json_members_new();
     // a broken body is remembered by the scanner and found out at its end
     (void)!json_members_feed(r->json, data, size);
+    if (!r->budget)
+        return true;
+    const size_t more = needed(r->json) - r->taken;
+    if (more > budget_left(r->budget))
+        return false;
+    r->budget->used += more;
+    r->taken += more;
+    return true;
 }
 
 void node_reply_restart(struct node_reply *r)
 {
     json_members_free(r->json);
     r->json = nullptr;
+    if (r->budget)
+        r->budget->used -= r->taken;
+    r->taken = 0;
 }
 
 static struct documents documents_of(const struct node_reply *r)
@@ -156,7 +173,7 @@ void node_reply_answer(struct node_reply *r, const struct request_kind *kind, in
     const struct documents d = documents_of(r);
     if (status == 200) {
         classify_success(r, &d);
-    } else if (status >= 400) {
+    } else if (status >= 400 && status < 600) {
         set_detail(r, &d);
         classify_refusal(r, kind, &d);
     } else {

@@ -3,14 +3,26 @@
 
 #include <csignal>
 #include <cstdint>
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+// A daemon started without them would get other descriptors under the numbers that logs are written to.
+static void open_standard_streams()
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 void process_prepare()
 {
+    open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -19,6 +31,12 @@ void process_prepare()
     }
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+
+size_t process_descriptors()
+{
+    struct rlimit files;
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 1024;
 }
 
 // Unmaps one library's code and constants. Segments that may be written to, relocations among them, are

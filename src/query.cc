@@ -103,13 +103,14 @@ static bool read_ours(enum parameter which, const std::string &value, int64_t ma
 
 // Reads one "name=value". Ours are taken out, others go into what is forwarded.
 static bool read_pair(std::string_view pair, int64_t max_timeout_ms, struct query *q, bool *seen,
-                      std::string *error)
+                      bool *first, std::string *error)
 {
     const size_t equals = std::min(pair.find('='), pair.size());
     const enum parameter which = parameter_of(decode(pair.substr(0, equals)));
     if (which == PARAMETER_OTHER) {
-        q->forward += q->forward.size() == q->path.size() ? '?' : '&';
+        q->forward += *first ? '?' : '&';
         q->forward += pair;
+        *first = false;
         return true;
     }
     const std::string name = NAMES[which];
@@ -136,9 +137,10 @@ bool query_parse(std::string_view target, int64_t max_timeout_ms, struct query *
     q->path = target.substr(0, mark);
     q->forward = q->path;
     bool seen[PARAMETER_VIEW + 1] = {};
-    for (size_t begin = mark + 1; begin < target.size();) {
+    bool first = true; // of what is forwarded
+    for (size_t begin = mark + 1; begin <= target.size();) {
         const size_t end = std::min(target.find('&', begin), target.size());
-        if (!read_pair(target.substr(begin, end - begin), max_timeout_ms, q, seen, error))
+        if (!read_pair(target.substr(begin, end - begin), max_timeout_ms, q, seen, &first, error))
             return false;
         begin = end + 1;
     }

@@ -90,6 +90,13 @@ static void merge__of_a_key_twice__keeps_both_values(void **)
         {{"{\"k\":1,\"k@b\":9}", "{\"k\":2}"}, "{\"k\":1,\"k@b\":9,\"k@b@b\":2}", "1"},
         {{"{\"k\":1}", "{\"k\":2}", "{\"k@b\":3}"}, "{\"k\":1,\"k@b\":2,\"k@b@c\":3}", "2"},
         {{"{\"d\":1,\"d\":2}", "{\"e\":3}"}, "{\"d\":1,\"d\":2,\"e\":3}", ""},
+        {{"{\"k\":1}", "{\"k\":2,\"k@b\":3}"}, "{\"k\":1,\"k@b\":2,\"k@b@b\":3}", "2"},
+        {{"{\"k\":1}", "{\"k@b\":3,\"k\":2}"}, "{\"k\":1,\"k@b\":3,\"k@b@b\":2}", "1"},
+        {{"{\"k\":1}", "{\"k\":2,\"k\":3,\"x\":0,\"k\":4}"},
+         "{\"k\":1,\"k@b\":2,\"k@b\":3,\"x\":0,\"k@b\":4}",
+         "3"},
+        {{"{\"\\ud800\":1}", "{\"\\ud801\":1}"}, "{\"\\ud800\":1,\"\\ud801\":1}", ""},
+        {{"{\"\\ud800\":1}", "{\"\\ufffd\":1}"}, "{\"\\ud800\":1,\"\\ufffd\":1}", ""},
         {{"{}", "{}"}, "{}", ""},
         {{"\"{}\"", "\"{}\""}, "{}", ""},
     };
@@ -103,6 +110,18 @@ static void merge__of_a_key_twice__keeps_both_values(void **)
         assert_string_equal(r.body.c_str(), t.merged);
         assert_string_equal(r.collisions.c_str(), t.collisions);
     }
+}
+
+static void merge__of_many_duplicates__is_linear(void **)
+{
+    std::string many = "{\"a\":1";
+    for (int i = 2; i < 200000; i++)
+        many += ",\"a\":" + std::to_string(i);
+
+    const auto r = aggregate({ok("n1", "{\"a\":0}"), ok("n2", many + "}")});
+
+    assert_string_equal(r.collisions.c_str(), "199999");
+    assert_true(r.body.size() < many.size() + 200000 * 4);
 }
 
 static void some__failed__are_named_beside_the_data(void **)
@@ -226,6 +245,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merge__of_different_keys__passes_every_byte),
         cmocka_unit_test(merge__of_a_key_twice__keeps_both_values),
+        cmocka_unit_test(merge__of_many_duplicates__is_linear),
         cmocka_unit_test(some__failed__are_named_beside_the_data),
         cmocka_unit_test(failed__more_than_ten__are_counted),
         cmocka_unit_test(partial__denied__is_a_problem_with_every_node),

@@ -81,14 +81,14 @@ static void decode_string__escapes__are_resolved(void **)
         {"\\u007f\\u0080\\u07ff\\u0800\\uffff", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"},
         {"\\ud83d\\ude00!", "\xf0\x9f\x98\x80!"},
         {"\\uD800\\uDC00\\uDBFF\\uDFFF", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
-        {"\\ud800", "\xef\xbf\xbd"},
-        {"\\udc00", "\xef\xbf\xbd"},
-        {"\\ud800x", "\xef\xbf\xbdx"},
-        {"\\ud800\\n", "\xef\xbf\xbd\n"},
-        {"\\ud800\\u0041", "\xef\xbf\xbd"
+        {"\\ud800", "\xed\xa0\x80"},
+        {"\\udc00", "\xed\xb0\x80"},
+        {"\\ud800x", "\xed\xa0\x80x"},
+        {"\\ud800\\n", "\xed\xa0\x80\n"},
+        {"\\ud800\\u0041", "\xed\xa0\x80"
                            "A"},
-        {"\\ud800\\ud83d\\ude00", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
-        {"\\ude00\\ud83d", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\\ud800\\ud83d\\ude00", "\xed\xa0\x80\xf0\x9f\x98\x80"},
+        {"\\ude00\\ud83d", "\xed\xb8\x80\xed\xa0\xbd"},
         {"\\\\u0041", "\\u0041"},
     };
     for (const struct sample &s : samples)

@@ -1,6 +1,8 @@
 // What one tracer-node's answer means; bodies and statuses as real nodes send them.
 #include "node_reply.h"
 
+#include "budget.h"
+
 #include "cmocka_cc.h"
 #include "replies.h"
 
@@ -94,6 +96,7 @@ static void server_error__followed_by_an_object__keeps_its_data(void **)
 static void status__that_no_node_sends__is_no_answer(void **)
 {
     check({&READ, 301, "", OUTCOME_FAILED, REASON_BAD_JSON, false, nullptr});
+    check({&READ, 600, "\"x\"", OUTCOME_FAILED, REASON_BAD_JSON, false, nullptr});
     check({&READ, 204, "", OUTCOME_FAILED, REASON_BAD_JSON, false, nullptr});
 }
 
@@ -122,10 +125,30 @@ static void detail__that_is_long__is_cut_at_a_character(void **)
     node_reply_fini(&r);
 }
 
+static void members__more_than_the_budget__are_too_large(void **)
+{
+    struct budget budget = {.limit = 4096, .used = 0};
+    struct node_reply r = {};
+    r.budget = &budget;
+
+    assert_true(node_reply_feed(&r, "{\"a\":1", 6));
+    for (int i = 0; i < 20; i++)
+        assert_true(node_reply_feed(&r, ",\"a\":1", 6));
+    const std::string many = ",\"a\":1,\"a\":1,\"a\":1,\"a\":1,\"a\":1,\"a\":1,\"a\":1,\"a\":1";
+    bool fits = true;
+    for (int i = 0; i < 100 && fits; i++)
+        fits = node_reply_feed(&r, many.data(), many.size());
+
+    assert_false(fits);
+    assert_true(budget.used <= budget.limit);
+    node_reply_fini(&r);
+    assert_int_equal(budget.used, 0);
+}
+
 static void answer__fed_again_after_a_restart__counts_alone(void **)
 {
     struct node_reply r = {};
-    node_reply_feed(&r, "{\"a\"", 4);
+    assert_true(node_reply_feed(&r, "{\"a\"", 4));
     node_reply_restart(&r);
 
     struct node_reply whole = reply_answer("w", &READ, 200, "{}");
@@ -148,6 +171,7 @@ int main()
         cmocka_unit_test(status__that_no_node_sends__is_no_answer),
         cmocka_unit_test(mutation__that_failed__tells_its_effect),
         cmocka_unit_test(detail__that_is_long__is_cut_at_a_character),
+        cmocka_unit_test(members__more_than_the_budget__are_too_large),
         cmocka_unit_test(answer__fed_again_after_a_restart__counts_alone),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

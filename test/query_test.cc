@@ -11,7 +11,10 @@ static void others__in_a_query__are_forwarded_as_they_are(void **)
         const char *target, *forward;
     } cases[] = {
         {"/v1/pods", "/v1/pods"},
-        {"/v1/pods?", "/v1/pods"},
+        {"/v1/pods?", "/v1/pods?"},
+        {"/v1/pods?a=1&", "/v1/pods?a=1&"},
+        {"/v1/pods?&&a", "/v1/pods?&&a"},
+        {"/v1/pods?timeout=5s&&a", "/v1/pods?&a"},
         {"/v1/pods?x=1", "/v1/pods?x=1"},
         {"/v1/pods?x=%41&y&z=&x=2", "/v1/pods?x=%41&y&z=&x=2"},
         {"/v1/pods?timeout=5s", "/v1/pods"},

@@ -150,12 +150,14 @@ static void database__shown__has_what_is_known_of_a_node(void **)
 static void request_id__of_the_client__is_echoed_and_forwarded(void **)
 {
     const struct reply r = http("GET", the_svc.url + "/v1/pods", "",
-                                {"X-Request-Id: my-id-1", "traceparent: 00-aa-bb-01"});
+                                {"X-Request-Id: my-id-1", "traceparent: 00-aa-bb-01",
+                                 "tracestate: a=1", "tracestate: b=2"});
 
     assert_text(reply_header(r, "X-Request-Id"), "my-id-1");
     const std::string stats = cluster_do(&the_cluster, "GET", "/stats");
     assert_int_equal(count_of(stats, "X-Request-Id: my-id-1"), 3);
     assert_int_equal(count_of(stats, "traceparent: 00-aa-bb-01"), 3);
+    assert_int_equal(count_of(stats, "tracestate: a=1, b=2"), 3);
     assert_int_equal(reply_header(get("/v1/pods"), "X-Request-Id").size(), 36);
 }
 

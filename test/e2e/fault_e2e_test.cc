@@ -312,6 +312,18 @@ static void reply__that_nobody_reads__leaves_no_memory_for_others(void **)
     svc_stop(&s);
 }
 
+static void nodes__that_hang__do_not_keep_others_from_being_asked(void **)
+{
+    struct svc s = svc_start_for(&the_cluster, 3, {"--max-in-flight", "1"});
+    break_node("worker-1,worker-2", "hang");
+
+    const struct reply r = http_get(s.url + "/v1/pods?timeout=1s");
+
+    assert_text(reply_header(r, "Tracer-Nodes"), "total=3, ok=1, miss=0, error=0, failed=2");
+    assert_int_equal(count_of(r.body, "\"Pod\":"), 2);
+    svc_stop(&s);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +343,7 @@ int main()
         cmocka_unit_test_teardown(requests__beyond_the_limit__are_turned_away, heal),
         cmocka_unit_test_teardown(replies__beyond_the_memory__are_too_large, heal),
         cmocka_unit_test_teardown(reply__that_nobody_reads__leaves_no_memory_for_others, heal),
+        cmocka_unit_test_teardown(nodes__that_hang__do_not_keep_others_from_being_asked, heal),
         cmocka_unit_test(node__hung_among_fifty__costs_its_deadline_and_nobody_else),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);

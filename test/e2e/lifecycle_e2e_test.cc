@@ -22,6 +22,8 @@ static void option__bad__ends_with_status_2_and_says_why(void **)
         {{"--address", "nonsense"}, "--address: 'nonsense'"},
         {{"--address", "127.0.0.1:70000"}, "--address: '127.0.0.1:70000'"},
         {{"--certfile", "x"}, "--certfile"},
+        {{"--kube-server", "http://127.0.0.1:70000"}, "--kube-server: want http://HOST:PORT"},
+        {{"--namespace", "My NS"}, "--namespace: got \"My NS\""},
         {{"--nope"}, "--nope: no such option"},
         {{"--svc-selector", "spec.x=1", "--kube-server", "http://127.0.0.1:1"}, "spec.x"},
     };
@@ -52,7 +54,7 @@ static void start__with_a_token_file_that_is_not_there__fails_with_a_reason(void
                                 &log),
                      1);
 
-    assert_has(log, "/nonexistent/token");
+    assert_has(log, "token file /nonexistent/token: No such file");
 }
 
 static void start__on_an_address_in_use__fails_with_a_reason(void **)

@@ -11,8 +11,8 @@
 // A program under test.
 struct program {
     int pid;
-    int input;       // its standard input, held open
-    int log;         // a file in memory with what it wrote, both streams
+    int input; // its standard input, held open
+    int log;   // a file in memory with what it wrote, both streams
 };
 
 // The simulator and where it listens.

@@ -11,7 +11,7 @@ struct node_reply reply_answer(const char *name, const struct request_kind *kind
     r.ms = 12;
     struct blob *bytes = blob_new(body.size());
     blob_append(bytes, body.data(), body.size());
-    node_reply_feed(&r, bytes->data, bytes->size);
+    (void)!node_reply_feed(&r, bytes->data, bytes->size);
     node_reply_answer(&r, kind, status, bytes);
     blob_unref(bytes);
     return r;
