@@ -238,7 +238,9 @@ static void reply_without_data(const std::vector<struct node_reply> &replies, co
                                      : miss->detail;
         write_problem(replies, miss->status, said, NODES_FAILING, out);
     } else {
-        write_problem(replies, 503, "no tracer-node is known", NODES_FAILING, out);
+        write_problem(replies, 503,
+                      "no tracer-node is known; /v1/tracer-nodes tells where discovery stands",
+                      NODES_FAILING, out);
     }
 }
 

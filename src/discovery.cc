@@ -22,7 +22,9 @@
 
 static constexpr int64_t BACKOFF_FIRST_MS = 800;
 static constexpr int64_t BACKOFF_MOST_MS = 30 * 1000;
-static constexpr int64_t SLICES_AGAIN_MS = 10 * 60 * 1000; // after they were refused
+static constexpr int64_t FAILURE_AGAIN_MS =
+    10 * 60 * 1000;                                 // between two reminders of one that lasts
+constexpr int64_t SLICES_AGAIN_MS = 10 * 60 * 1000; // after they were refused
 
 // A complaint that is logged once, in the second round that has reason for it: two lists made at the
 // same time may differ for a moment.
@@ -40,6 +42,7 @@ struct discovery {
     struct kube_selector selector;
     int64_t poll_ms;
     bool prefer_v6;
+    bool all_namespaces; // none was named
 
     bool use_endpoints;        // the role does not allow slices
     int64_t slices_refused_at; // monotonic
@@ -50,7 +53,9 @@ struct discovery {
 
     struct discovery_status status;
     struct complaint rejected, without_port, namespaces;
-    std::string logged_problem; // of the credentials
+    enum reflector_failure logged_failure; // the kind of failure that the log knows of
+    int64_t failure_logged_ms;             // monotonic
+    std::string logged_problem;            // of the credentials
 };
 
 static void on_poll(evutil_socket_t, short, void *arg);
@@ -168,6 +173,7 @@ struct discovery *discovery_new(const struct discovery_options *options, std::st
     d->base = options->base;
     d->nodes = options->nodes;
     d->credentials = credentials;
+    d->all_namespaces = ns.empty();
     d->selector = selector;
     d->poll_ms = options->poll_ms;
     d->prefer_v6 = std::string_view(or_else(getenv("POD_IP"), "")).find(':') != std::string::npos;
@@ -237,6 +243,8 @@ static void log_problem(struct discovery *d)
         return;
     if (!problem.empty())
         log_warn("what was read before stays in use: %s", problem.c_str());
+    else
+        log_info("the token and CA files are good again");
     d->logged_problem = problem;
 }
 
@@ -256,6 +264,24 @@ static void on_poll(evutil_socket_t, short, void *arg)
     begin_round(static_cast<struct discovery *>(arg));
 }
 
+// A failure is logged once, again when it is of another kind, and now and then while it lasts.
+static void log_failure(struct discovery *d, const struct reflector_error *error)
+{
+    const int64_t now_ms = clock_monotonic_ms();
+    if (d->status.failures_in_row > 1 && error->failure == d->logged_failure &&
+        now_ms - d->failure_logged_ms < FAILURE_AGAIN_MS) {
+        log_debug("discovery fails: %s", error->message);
+        return;
+    }
+    d->logged_failure = error->failure;
+    d->failure_logged_ms = now_ms;
+    if (d->status.synced)
+        log_warn("discovery fails, the tracer-nodes known (%zu) stay in use: %s",
+                 nodes_all(d->nodes).size(), error->message);
+    else
+        log_warn("discovery has not succeeded yet: %s", error->message);
+}
+
 static void fail_round(struct discovery *d, const struct reflector_error *error)
 {
     reflector_stop(d->slices);
@@ -266,11 +292,7 @@ static void fail_round(struct discovery *d, const struct reflector_error *error)
     d->status.failures++;
     d->status.failures_in_row++;
     d->status.last_error = error->message;
-    if (d->status.failures_in_row == 1)
-        log_warn("discovery fails, the %zu tracer-nodes known stay in use: %s",
-                 nodes_all(d->nodes).size(), error->message);
-    else
-        log_debug("discovery fails: %s", error->message);
+    log_failure(d, error);
     log_problem(d);
     set_timer(d, std::max(backoff_ms(d), error->retry_after_ms));
 }
@@ -312,7 +334,7 @@ static void log_changes(const struct discovery *d, const std::vector<struct node
     for (const auto &gone : known)
         log_node("went", *gone.second);
     if (came + changed + known.size() > 0)
-        log_info("%zu tracer-nodes: %zu came, %zu went, %zu changed", records.size(), came,
+        log_info("tracer-nodes: %zu (%zu came, %zu went, %zu changed)", records.size(), came,
                  known.size(), changed);
 }
 
@@ -343,9 +365,9 @@ static void note_success(struct discovery *d, size_t count)
     struct discovery_status *const s = &d->status;
     s->source = d->use_endpoints ? "endpoints" : "endpointslices";
     if (!s->synced)
-        log_info("discovery works: %zu tracer-nodes from %s", count, s->source);
+        log_info("discovery works, tracer-nodes: %zu, from %s", count, s->source);
     else if (s->failures_in_row > 0)
-        log_info("discovery works again after %llu failures",
+        log_info("discovery works again, failures in a row: %llu",
                  static_cast<unsigned long long>(s->failures_in_row));
     s->synced = true;
     s->failures_in_row = 0;
@@ -405,11 +427,11 @@ static void on_slices_error(void *arg, const struct reflector_error *error)
         return;
     }
     if (!d->refusal_logged)
-        log_warn(
-            "Endpoints are used, as endpoint slices are refused (the role wants apiGroups "
-            "[\"discovery.k8s.io\"], resources [\"endpointslices\"], verbs [\"list\",\"watch\"]): "
-            "%s",
-            error->message);
+        log_warn("Endpoints are tried, as endpoint slices are refused (the role wants apiGroups "
+                 "[\"discovery.k8s.io\"], resources [\"endpointslices\"], verbs "
+                 "[\"list\",\"watch\"]%s): %s",
+                 d->all_namespaces ? "; a Role of one namespace wants --namespace" : "",
+                 error->message);
     d->refusal_logged = true;
     d->use_endpoints = true;
     d->slices_refused_at = clock_monotonic_ms();

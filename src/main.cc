@@ -210,7 +210,9 @@ static void start_server(struct svc *s)
     s->server = http_server_new(&options, &error);
     if (!s->server)
         log_fatal("%s", error.c_str());
-    log_info("tracer-svc " TRACER_SVC_VERSION " listens on port %u", http_server_port(s->server));
+    const std::string host = c->address.substr(0, c->address.rfind(':'));
+    log_info("tracer-svc " TRACER_SVC_VERSION " listens on %s:%u", host.c_str(),
+             http_server_port(s->server));
 }
 
 static void start_loop(struct svc *s)

@@ -252,8 +252,8 @@ static void new__bad_options__are_named(void **state)
         "--pods-selector: '!!'",
         "--kube-server: want http://",
         "not in a Kubernetes cluster",
-        "/nonexistent/token: ",
-        "/nonexistent/ca: ",
+        "token file /nonexistent/token: ",
+        "CA file /nonexistent/ca: ",
         "--svc-selector: names namespace 'b', but --namespace is 'a'",
     };
     unsetenv("KUBERNETES_SERVICE_HOST");
@@ -277,7 +277,7 @@ static void new__in_a_cluster_without_its_files__fails(void **state)
 
     assert_null(discovery_new(&options, &error));
 
-    assert_int_equal(error.find("/nonexistent/token: "), 0);
+    assert_int_equal(error.find("token file /nonexistent/token: "), 0);
     unsetenv("KUBERNETES_SERVICE_HOST");
     unsetenv("KUBERNETES_SERVICE_PORT");
 }

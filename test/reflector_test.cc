@@ -163,11 +163,11 @@ static void list__two_pages_and_an_empty_one__are_handed_on_as_one(void **state)
     assert_int_equal(f->syncs, 1);
     assert_int_equal(f->list.pods.size(), 3);
     assert_string_equal(f->list.resource_version.c_str(), "284");
-    assert_string_equal(url(f, 0), "https://api/api/v1/pods?labelSelector=app%3Dx&limit=250");
+    assert_string_equal(url(f, 0), "https://api/api/v1/pods?labelSelector=app%3Dx&limit=100");
     assert_string_equal(
-        url(f, 1), "https://api/api/v1/pods?labelSelector=app%3Dx&limit=250&continue=a%2B%2F%3D");
+        url(f, 1), "https://api/api/v1/pods?labelSelector=app%3Dx&limit=100&continue=a%2B%2F%3D");
     assert_string_equal(url(f, 2),
-                        "https://api/api/v1/pods?labelSelector=app%3Dx&limit=250&continue=b");
+                        "https://api/api/v1/pods?labelSelector=app%3Dx&limit=100&continue=b");
 }
 
 static void list__headers__are_those_of_the_protocol(void **state)
@@ -209,7 +209,7 @@ static void list__slices_again__come_from_the_cache(void **state)
 
     assert_int_equal(f->syncs, 2);
     assert_int_equal(f->list.slices.size(), 2);
-    assert_non_null(strstr(url(f, 0), "limit=500"));
+    assert_non_null(strstr(url(f, 0), "limit=20"));
     assert_null(strstr(url(f, 0), "resourceVersion"));
     assert_non_null(strstr(url(f, 1), "&resourceVersion=284&resourceVersionMatch=NotOlderThan"));
     assert_null(strstr(url(f, 1), "limit"));

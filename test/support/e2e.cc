@@ -169,9 +169,9 @@ struct svc svc_start(std::vector<std::string> args)
     struct svc s;
     args.insert(args.begin(), {"--address", "127.0.0.1:0"});
     s.daemon = program_start("tracer-svc", args);
-    program_wait_for(&s.daemon, "listens on port ");
+    program_wait_for(&s.daemon, "listens on 127.0.0.1:");
     const std::string log = program_log(&s.daemon);
-    const size_t at = log.find("listens on port ") + strlen("listens on port ");
+    const size_t at = log.find("listens on 127.0.0.1:") + strlen("listens on 127.0.0.1:");
     s.url = "http://127.0.0.1:" + log.substr(at, log.find_first_not_of("0123456789", at) - at);
     return s;
 }
