@@ -23,6 +23,7 @@
 
 // What is set aside for a body because its server announced it.
 constexpr curl_off_t PRESIZE_MAX = 262144;
+constexpr int RECEIVE_BUFFER = 65536; // bytes; Linux doubles it
 constexpr size_t POOL_MAX = 256;              // easy handles kept for later
 constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long unacknowledged is dead
 constexpr int STREAM_KEEPALIVE_PROBES = 3;
@@ -174,6 +175,8 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype)
 {
     struct fetch *f = static_cast<struct fetch *>(arg);
     curl_loop_opened(f->client->loop, fd);
+    // curl 7.88 reads up to 100 times in a row: what can wait in the kernel bounds a turn of the loop
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &RECEIVE_BUFFER, sizeof RECEIVE_BUFFER);
     if (f->patient) {
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &STREAM_UNACKED_MS, sizeof STREAM_UNACKED_MS);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &STREAM_KEEPALIVE_PROBES,

@@ -210,7 +210,7 @@ static void write_collision(struct splice *s, uint32_t source, uint32_t index,
 {
     const struct entry self = {.hash = taken->hash, .source = source, .index = index};
     const std::string_view key = key_of(s, &self), value = value_of(s, &self);
-    const uint32_t name_hash = taken->hash, value_hash = name_hash ^ hash_of(value) * 31;
+    const uint32_t name_hash = taken->hash;
     if (value_of(s, taken) == value)
         return;
     struct entry *renamed = table_slot(s, &s->renamed, own_key_of, name_hash, key);
@@ -218,6 +218,7 @@ static void write_collision(struct splice *s, uint32_t source, uint32_t index,
         write_renamed(s, source, index, s->made[renamed->index].key);
         return;
     }
+    const uint32_t value_hash = name_hash ^ hash_of(value) * 31;
     struct entry *same = table_slot(s, &s->by_value, key_of, value_hash, key, &value);
     if (same->source != FREE)
         return;
