@@ -2,7 +2,7 @@
 #pragma once
 #include <cstddef>
 
-// Before anything else: standard streams that are open, no SIGPIPE, as many descriptors as are allowed, a heap that is not given back
+// Before anything else: standard streams that are open, no SIGPIPE and SIGHUP, as many descriptors as are allowed, a heap that is not given back
 // and asked for again with every big reply.
 void process_prepare();
 

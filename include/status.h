@@ -9,6 +9,7 @@ struct nodes;
 // RFC 3339 in UTC with milliseconds; "" for 0.
 [[nodiscard]] std::string status_time_text(int64_t wall_ms);
 
-// `now_ms` is the wall clock.
+// `now_ms` is the wall clock, `hold_up_ms` the longest that the loop was held up.
 [[nodiscard]] std::string status_document(const struct nodes *db,
-                                          const struct discovery_status *discovery, int64_t now_ms);
+                                          const struct discovery_status *discovery, int64_t now_ms,
+                                          int64_t hold_up_ms);

@@ -17,6 +17,7 @@
 #include "query.h"
 #include "session.h"
 #include "status.h"
+#include "watchdog.h"
 
 constexpr size_t MOST_LOGGED = 512; // bytes of a target
 
@@ -128,7 +129,7 @@ static void handle_tracer_nodes(struct api *a, struct http_request *request)
     const struct discovery *d = a->options.discovery;
     reply_text(request, "application/json",
                status_document(a->options.broadcast.nodes, d ? discovery_get_status(d) : &given,
-                               clock_wall_ms()));
+                               clock_wall_ms(), watchdog_longest_ms(a->options.watchdog)));
 }
 
 static void exchange_free(struct exchange *e)

@@ -23,7 +23,7 @@
 
 // What is set aside for a body because its server announced it.
 constexpr curl_off_t PRESIZE_MAX = 262144;
-constexpr int RECEIVE_BUFFER = 65536; // bytes; Linux doubles it
+constexpr int RECEIVE_BUFFER = 65536;         // bytes; Linux doubles it
 constexpr size_t POOL_MAX = 256;              // easy handles kept for later
 constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long unacknowledged is dead
 constexpr int STREAM_KEEPALIVE_PROBES = 3;

@@ -18,6 +18,7 @@
 #include "nodes.h"
 #include "prober.h"
 #include "process.h"
+#include "watchdog.h"
 
 // How often the end of the drain is looked for.
 constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
@@ -34,6 +35,7 @@ struct svc {
     enum svc_state state;
     struct event_base *base;
     struct event *on_term, *on_int, *drain_timer, *settled_timer;
+    struct watchdog *watchdog;
     struct http_client *http;
     struct budget budget; // of node replies
     struct nodes *nodes;
@@ -171,6 +173,7 @@ static void start_api(struct svc *s)
                       .max_reply = static_cast<size_t>(c->max_reply),
                       .budget = &s->budget},
         .discovery = s->discovery,
+        .watchdog = s->watchdog,
         .timeout_ms = c->timeout_ms,
         .max_timeout_ms = c->max_timeout_ms,
         .max_requests = static_cast<size_t>(c->max_requests),
@@ -246,6 +249,7 @@ static void stop(struct svc *s)
         discovery_free(s->discovery);
     http_client_free(s->http);
     nodes_free(s->nodes);
+    watchdog_free(s->watchdog);
     event_free(s->settled_timer);
     event_free(s->drain_timer);
     event_free(s->on_int);
@@ -260,6 +264,7 @@ static void run(struct svc *s)
     event_set_log_callback(log_from_libevent);
     log_configure(s->config.log_format, s->config.verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
     start_loop(s);
+    s->watchdog = watchdog_new(s->base);
     s->http = http_client_new(s->base);
     s->nodes = nodes_new();
     if (s->config.nodes.empty())

@@ -120,10 +120,12 @@ static void append_node(std::string *out, const struct node &n)
 }
 
 std::string status_document(const struct nodes *db, const struct discovery_status *discovery,
-                            int64_t now_ms)
+                            int64_t now_ms, int64_t hold_up_ms)
 {
     std::string out = "{\"discovery\":{";
     append_discovery(&out, discovery, now_ms);
+    out += "},\"loop\":{";
+    append_number(&out, "longest-hold-up-ms", hold_up_ms);
     out += "},\"nodes\":[";
     bool first = true;
     for (const struct node &n : nodes_all(db)) {

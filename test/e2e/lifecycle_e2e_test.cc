@@ -149,6 +149,16 @@ static void signal__a_second_one__ends_at_once(void **)
     cluster_stop(&c);
 }
 
+static void sighup__sent__changes_nothing(void **)
+{
+    struct svc s = svc_start({"--nodes", "a=127.0.0.1:1", "--drain-delay", "0"});
+
+    kill(s.daemon.pid, SIGHUP);
+
+    assert_int_equal(http_get(s.url + "/readyz").status, 200);
+    svc_stop(&s);
+}
+
 static void log__as_json__has_one_object_a_line(void **)
 {
     struct svc s = svc_start(
@@ -175,6 +185,7 @@ int main()
         cmocka_unit_test(sigterm__with_a_request_under_way__lets_it_finish),
         cmocka_unit_test(sigterm__with_a_hung_node__ends_at_the_deadline),
         cmocka_unit_test(signal__a_second_one__ends_at_once),
+        cmocka_unit_test(sighup__sent__changes_nothing),
         cmocka_unit_test(log__as_json__has_one_object_a_line),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
