@@ -31,6 +31,9 @@ void api_on_request(void *arg, struct http_request *request);
 // Fits http_allow_fn.
 [[nodiscard]] const char *api_allow(std::string_view path);
 
+// Fits http_vital_fn: the probes of the kubelet.
+[[nodiscard]] bool api_is_vital(std::string_view path);
+
 // From now on /readyz says that this instance goes away.
 void api_drain(struct api *a);
 

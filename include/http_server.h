@@ -25,6 +25,9 @@ typedef void (*http_gone_fn)(void *arg);
 // requests whose method HTTP does not know.
 typedef const char *(*http_allow_fn)(std::string_view path);
 
+// Whether a path tells if the daemon is well: such a request is answered even where no place is left.
+typedef bool (*http_vital_fn)(std::string_view path);
+
 struct http_server_options {
     struct event_base *base;
     const char *address;       // "IP:port", "[::1]:port"; empty host: all addresses, both families
@@ -35,6 +38,7 @@ struct http_server_options {
     int64_t idle_timeout_ms = 120000;  // a kept connection without a request
     int64_t reply_timeout_ms = 60000;  // to send a reply that is ready, absolute
     http_allow_fn allow;
+    http_vital_fn vital = nullptr; // null: none is
     http_request_fn on_request;
     void *arg;
 };

@@ -283,6 +283,11 @@ const char *api_allow(std::string_view path)
     return r ? r->allow : nullptr;
 }
 
+bool api_is_vital(std::string_view path)
+{
+    return path == "/livez" || path == "/readyz";
+}
+
 void api_on_request(void *arg, struct http_request *request)
 {
     struct api *a = static_cast<struct api *>(arg);

@@ -25,6 +25,9 @@ static const int64_t LINGER_MS = 1000; // for the client to take the last reply
 // what it came for, and a request a moment to come in full.
 static const int64_t EVICT_IDLE_MS = 20;
 static const int64_t EVICT_READING_MS = 500;
+// Places beyond the last, for requests that tell whether the daemon is well. They must come at once.
+static const size_t RESERVED_PLACES = 8;
+static const int64_t RESERVED_MS = 1000;
 static const size_t MAX_SINGLE_WRITE =
     256 * 1024; // the default of 16 KiB halves big replies' speed
 
@@ -50,6 +53,7 @@ struct connection {
     void *request;       // while PENDING
     void *user;          // while REFUSING: the user's callback argument
     bool soon;           // is in owner->soon
+    bool reserved;       // has a place beyond the last
     bool ended;          // the client sent its end of file while REFUSING
 };
 
@@ -78,6 +82,8 @@ static void set_phase(struct connection *c, enum connection_phase phase)
     case CONNECTION_REFUSING: limit = LINGER_MS; break;
     case CONNECTION_LINGERING: limit = LINGER_MS; break;
     }
+    if (c->reserved && (phase == CONNECTION_IDLE || phase == CONNECTION_READING))
+        limit = std::min(limit, RESERVED_MS);
     c->phase = phase;
     c->since_ms = clock_monotonic_ms();
     c->deadline_ms = phase == CONNECTION_PENDING ? INT64_MAX : c->since_ms + limit;
@@ -96,12 +102,12 @@ static void *user_of(struct connection *c)
 }
 
 // How little the end of this connection would hurt; 0: it must go on.
-static int evict_rank(const struct connection *c, int64_t now)
+static int evict_rank(const struct connection *c, int64_t now, int64_t idle_ms)
 {
     const int64_t age = now - c->since_ms;
     switch (c->phase) {
     case CONNECTION_LINGERING: return 3;
-    case CONNECTION_IDLE: return age >= EVICT_IDLE_MS ? 2 : 0;
+    case CONNECTION_IDLE: return age >= idle_ms ? 2 : 0;
     case CONNECTION_READING: return age >= EVICT_READING_MS ? 1 : 0;
     case CONNECTION_PENDING:
     case CONNECTION_SENDING:
@@ -111,13 +117,14 @@ static int evict_rank(const struct connection *c, int64_t now)
 }
 
 // The connection whose end hurts least, the oldest of its kind, or null if every one is in use.
-static struct connection *find_evictable(const struct connections *cs)
+// `idle_ms`: how long an idle one is left alone.
+static struct connection *find_evictable(const struct connections *cs, int64_t idle_ms)
 {
     const int64_t now = clock_monotonic_ms();
     struct connection *best = nullptr;
     int best_rank = 0;
     for (const auto &[bev, c] : cs->all) {
-        const int rank = evict_rank(c, now);
+        const int rank = evict_rank(c, now, idle_ms);
         if (rank == 0 || rank < best_rank)
             continue;
         if (rank > best_rank || c->since_ms < best->since_ms)
@@ -129,7 +136,8 @@ static struct connection *find_evictable(const struct connections *cs)
 
 static void update_full(struct connections *cs)
 {
-    const bool full = cs->all.size() >= cs->options.max && !find_evictable(cs);
+    const bool full =
+        cs->all.size() >= cs->options.max + RESERVED_PLACES && !find_evictable(cs, EVICT_IDLE_MS);
     if (full == cs->full)
         return;
     cs->full = full;
@@ -377,7 +385,7 @@ static bool is_silent(const struct connection *c)
 static void make_room(struct connections *cs)
 {
     struct connection *c;
-    while (cs->all.size() >= cs->options.max && (c = find_evictable(cs))) {
+    while (cs->all.size() >= cs->options.max && (c = find_evictable(cs, EVICT_IDLE_MS))) {
         if (c->phase != CONNECTION_IDLE || is_silent(c))
             connection_end(c);
         else
@@ -390,6 +398,7 @@ struct bufferevent *connections_accept(struct connections *cs)
     make_room(cs);
     struct connection *c = new connection{};
     c->owner = cs;
+    c->reserved = cs->all.size() >= cs->options.max;
     c->bev = bufferevent_socket_new(cs->options.base, -1, BEV_OPT_CLOSE_ON_FREE);
     bufferevent_incref(c->bev);
     http_head_init(&c->head, &cs->options.limits);
@@ -416,12 +425,22 @@ void connection_request(struct connection *c, void *request)
     set_phase(c, CONNECTION_PENDING);
 }
 
+bool connection_is_reserved(struct connection *c)
+{
+    struct connection *other = c->reserved ? find_evictable(c->owner, 0) : nullptr;
+    if (other) {
+        connection_end(other);
+        c->reserved = false;
+    }
+    return c->reserved;
+}
+
 bool connection_reply(struct connection *c)
 {
     assert(c->phase == CONNECTION_PENDING);
     c->request = nullptr;
     set_phase(c, CONNECTION_SENDING);
-    return c->owner->stopping ||
+    return c->owner->stopping || c->reserved ||
            (c->head.state == HTTP_HEAD_REFUSED && c->head.requests == c->answered + 1);
 }
 

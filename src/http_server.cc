@@ -137,12 +137,30 @@ static void request_free(struct http_request *r)
     delete r;
 }
 
+static bool is_vital(const struct http_server *s, struct evhttp_request *req)
+{
+    const std::string_view target = evhttp_request_get_uri(req);
+    return s->options.vital && s->options.vital(target.substr(0, target.find('?')));
+}
+
+// Every place is taken by a client that waits for its reply.
+static void reply_full(struct http_request *r)
+{
+    struct http_response response;
+    problem_response(&response, 503, "too many connections; try again");
+    response.headers.push_back({.name = "Retry-After", .value = "1"});
+    http_reply(r, &response);
+}
+
 static void on_evhttp_request(struct evhttp_request *req, void *arg)
 {
     struct http_server *s = static_cast<struct http_server *>(arg);
     struct http_request *r = request_new(s, req);
     connection_request(r->connection, r);
-    s->options.on_request(s->options.arg, r);
+    if (connection_is_reserved(r->connection) && !is_vital(s, req))
+        reply_full(r);
+    else
+        s->options.on_request(s->options.arg, r);
 }
 
 static void on_client_left(void *, void *request, bool released)

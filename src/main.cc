@@ -206,6 +206,7 @@ static void start_server(struct svc *s)
         .idle_timeout_ms = c->idle_timeout_ms,
         .reply_timeout_ms = c->reply_timeout_ms,
         .allow = api_allow,
+        .vital = api_is_vital,
         .on_request = api_on_request,
         .arg = s->api,
     };

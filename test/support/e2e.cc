@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,21 @@ static std::vector<std::string> command_of(const char *name, const std::vector<s
     return words;
 }
 
+static unsigned the_most_descriptors; // 0: no limit of ours
+
+void program_limit_descriptors(unsigned most)
+{
+    the_most_descriptors = most;
+}
+
+static void limit_descriptors()
+{
+    const struct rlimit files = {.rlim_cur = the_most_descriptors,
+                                 .rlim_max = the_most_descriptors};
+    if (the_most_descriptors > 0)
+        setrlimit(RLIMIT_NOFILE, &files);
+}
+
 struct program program_start(const char *name, std::vector<std::string> args)
 {
     const int log = memfd_create("log", MFD_CLOEXEC);
@@ -56,6 +72,7 @@ struct program program_start(const char *name, std::vector<std::string> args)
     assert_true(pid >= 0);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that fails must leave nothing behind
+        limit_descriptors();
         dup2(input[0], STDIN_FILENO);
         dup2(log, STDOUT_FILENO);
         dup2(log, STDERR_FILENO);

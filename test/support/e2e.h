@@ -39,6 +39,8 @@ struct reply {
 struct pending; // a request under way
 
 [[nodiscard]] struct program program_start(const char *name, std::vector<std::string> args);
+// Programs started from now on may have so many descriptors; 0: as many as the tests.
+void program_limit_descriptors(unsigned most);
 // Waits for its end; the exit status, or 128 + the signal. What it wrote is left in `log`, if given.
 int program_wait(struct program *p, std::string *log = nullptr);
 int program_stop(struct program *p, int signal_number);
@@ -88,3 +90,6 @@ void assert_has(const std::string &text, const std::string &part);
 
 // Connects and sends; the socket, from which nothing was read.
 [[nodiscard]] int raw_open(const std::string &url, const std::string &bytes);
+
+// Reads until the peer closes or `until`, if given, was read.
+[[nodiscard]] std::string raw_read(int fd, const char *until);

@@ -155,9 +155,8 @@ int raw_open(const std::string &url, const std::string &bytes)
     return fd;
 }
 
-std::string raw_exchange(const std::string &url, const std::string &bytes, const char *until)
+std::string raw_read(int fd, const char *until)
 {
-    const int fd = raw_open(url, bytes);
     std::string got;
     char piece[65536];
     for (;;) {
@@ -168,6 +167,13 @@ std::string raw_exchange(const std::string &url, const std::string &bytes, const
         if (until && has(got, until))
             break;
     }
+    return got;
+}
+
+std::string raw_exchange(const std::string &url, const std::string &bytes, const char *until)
+{
+    const int fd = raw_open(url, bytes);
+    const std::string got = raw_read(fd, until);
     close(fd);
     return got;
 }
