@@ -5,6 +5,7 @@
 #   make sim                the simulated cluster, build/release/tracer-sim
 #   make check              unit tests of this variant (build and run)
 #   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets
+#   make check-corpus       what the fuzz targets make of their corpora
 #   make fuzz               each fuzz target for FUZZ_SECONDS (clang++)
 #   make check-valgrind     the same with the daemon under valgrind
 #   make lint               format, shell, manual page, include directions, option documentation
@@ -57,6 +58,7 @@ sim_objs  := $(patsubst test/sim/%.cc,$(out)/obj/sim/%.o,$(wildcard test/sim/*.c
 support   := $(patsubst test/support/%.cc,$(out)/obj/support/%.o,$(wildcard test/support/*.cc))
 unit      := $(patsubst test/%.cc,$(out)/test/%,$(wildcard test/*_test.cc))
 fuzzers   := $(patsubst test/fuzz/%.cc,$(out)/fuzz/%,$(wildcard test/fuzz/*_fuzz.cc))
+replays   := $(patsubst test/fuzz/%_fuzz.cc,$(out)/replay/%,$(wildcard test/fuzz/*_fuzz.cc))
 # these run on a scripted http_client, linked in the place of the real one
 fake_http := $(patsubst %,$(out)/test/%,reflector_test discovery_test)
 fake_objs := $(out)/obj/support/fake_http_client.o
@@ -64,11 +66,11 @@ e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_te
 VALGRIND := valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99
 Q := $(if $(V),,@)
 
-.PHONY: all sim tests check check-e2e check-valgrind fuzz lint format install clean help
+.PHONY: all sim tests check check-e2e check-valgrind check-corpus fuzz lint format install clean help
 .SECONDARY:
 all: $(out)/tracer-svc
 sim: $(out)/tracer-sim
-tests: all sim $(unit) $(e2e)
+tests: all sim $(unit) $(e2e) $(if $(filter asan,$(BUILD)),$(replays))
 
 $(out)/tracer-svc: $(objects)
 	@echo "  LINK $@"
@@ -126,6 +128,15 @@ $(out)/obj/fuzz/%.o: test/fuzz/%.cc Makefile
 $(out)/fuzz/%: $(out)/obj/fuzz/%.o $(library:$(out)/obj/%=$(out)/obj/fuzz/src/%)
 	@mkdir -p $(@D) && echo "  LINK $@"
 	$(Q)$(fuzz_cxx) $(fuzz_flags) -o $@ $^ $(LIBS)
+# the same targets without the fuzzer: every file of their corpora once
+$(out)/obj/replay/%.o: test/fuzz/%.cc Makefile
+	@mkdir -p $(@D) && echo "  CXX  $<"
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+$(out)/replay/%: $(out)/obj/replay/%_fuzz.o $(out)/obj/replay/replay.o $(library)
+	@mkdir -p $(@D) && echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+check-corpus: $(replays)
+	@scripts/run-tests -- $(foreach r,$(replays),'$(r) test/fuzz/corpus/$(notdir $(r))')
 fuzz: $(fuzzers)
 	@set -e; for f in $(fuzzers); do name=$$(basename $$f _fuzz); mkdir -p $(out)/fuzz/found; \
 	  cp -R test/fuzz/corpus/$$name $(out)/fuzz/corpus-$$$$; echo "  FUZZ $$f"; \
