@@ -143,8 +143,9 @@ static int on_curl_socket(CURL *, curl_socket_t fd, int what, void *arg, void *)
     struct watch *w = watch_of(s->loop, fd);
     w->wanted = what != CURL_POLL_REMOVE;
     if (what == CURL_POLL_REMOVE) {
-        // curl's resolver has sockets too, which it closes without a word after this
-        if (!w->kept)
+        // curl's resolver has sockets too, which it closes without a word after this; and so does it
+        // close a connection that is given up before it stands, when only writing was waited for
+        if (!w->kept || w->registered == EV_WRITE)
             watch_stop(w);
         return 0;
     }
@@ -230,7 +231,9 @@ void curl_loop_forget(struct curl_loop *l, uint32_t number)
 
 void curl_loop_opened(struct curl_loop *l, curl_socket_t fd)
 {
-    watch_of(l, fd)->kept = true;
+    struct watch *w = watch_of(l, fd);
+    watch_stop(w); // a descriptor that is new is not watched yet, whatever became of its last owner
+    w->kept = true;
 }
 
 int curl_loop_close_socket(void *loop, curl_socket_t fd)
