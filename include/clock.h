@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <ctime>
+#include <string>
 
 // Milliseconds since some fixed point; only differences mean anything.
 inline int64_t clock_monotonic_ms()
@@ -18,3 +19,6 @@ inline int64_t clock_wall_ms()
     clock_gettime(CLOCK_REALTIME, &t);
     return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
 }
+
+// RFC 3339 in UTC with milliseconds, such as "2026-01-31T12:00:00.000Z".
+[[nodiscard]] std::string clock_text(int64_t wall_ms);

@@ -18,6 +18,9 @@ struct fetch_headers; // request headers made once, for many requests
 constexpr uint32_t FETCH_SHARD_SERVERS = 100;  // servers per shard
 constexpr uint32_t FETCH_SHARD_KUBERNETES = 0; // a shard of its own; nodes begin at 1
 
+// What a node's connection may take: a lost SYN and its first repetition.
+constexpr int64_t FETCH_NODE_CONNECT_MS = 2500;
+
 enum fetch_status {
     FETCH_DONE,      // a whole HTTP reply, of whatever status
     FETCH_CONNECT,   // no connection: refused, no route, name unknown, connect time-out
@@ -41,6 +44,12 @@ struct fetch_result {
     const char *error;   // curl's words, "" for FETCH_DONE; borrowed
     struct blob *body;   // borrowed: take a reference to keep it; never null
 };
+
+// Nobody refused the connection to a node, and nobody took it.
+[[nodiscard]] inline bool fetch_was_swallowed(const struct fetch_result *r)
+{
+    return r->status == FETCH_CONNECT && r->ms >= FETCH_NODE_CONNECT_MS;
+}
 
 // Called exactly once for a fetch that was not cancelled, never before fetch_start returns. The
 // fetch ends with this call: it must not be cancelled any more. It may start and cancel other

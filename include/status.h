@@ -6,9 +6,6 @@
 struct discovery_status;
 struct nodes;
 
-// RFC 3339 in UTC with milliseconds; "" for 0.
-[[nodiscard]] std::string status_time_text(int64_t wall_ms);
-
 // `now_ms` is the wall clock, `hold_up_ms` the longest that the loop was held up.
 [[nodiscard]] std::string status_document(const struct nodes *db,
                                           const struct discovery_status *discovery, int64_t now_ms,

@@ -14,8 +14,6 @@
 #include "log.h"
 #include "nodes.h"
 
-// A connection that takes longer than a lost SYN and its first repetition is not worth waiting for.
-constexpr int64_t CONNECT_TIMEOUT_MS = 2500;
 // A node request that has waited for so long, or for a quarter of the deadline, gives its place in the
 // window to another: nodes that hang or take seconds must not keep the others from being asked.
 constexpr int64_t PLACE_MS = 500;
@@ -138,7 +136,7 @@ static void call_send(struct broadcast *b, struct call *c)
         .body_size = b->body->size,
         .max_body = b->context->max_reply,
         .budget = b->context->budget,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .connect_timeout_ms = FETCH_NODE_CONNECT_MS,
         .timeout_ms = std::max<int64_t>(b->deadline_ms - now_ms, 0) + BACKSTOP_MS,
         .shard = c->shard,
         .fresh = c->retried,
@@ -201,18 +199,12 @@ static enum reason reason_of(enum fetch_status status)
     return REASON_RESET;
 }
 
-// Nobody refused the connection, nobody took it.
-static bool is_swallowed(const struct fetch_result *result)
-{
-    return result->status == FETCH_CONNECT && result->ms >= CONNECT_TIMEOUT_MS;
-}
-
 // A GET that was refused or dropped is worth one more try on a fresh connection, as long as there is
 // time; curl may have tried twice by itself where a kept connection had died.
 static bool is_worth_a_retry(const struct broadcast *b, const struct call *c,
                              const struct fetch_result *result)
 {
-    const bool refused = result->status == FETCH_CONNECT && !is_swallowed(result);
+    const bool refused = result->status == FETCH_CONNECT && !fetch_was_swallowed(result);
     const bool dropped = result->status == FETCH_RESET && result->tries < 2;
     return (refused || dropped) && !c->retried && !b->options.kind.mutation &&
            clock_monotonic_ms() < b->deadline_ms;
@@ -240,7 +232,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
                         result->sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     }
     note(b, r);
-    learn(b, r, result->status == FETCH_TIMEOUT || is_swallowed(result));
+    learn(b, r, result->status == FETCH_TIMEOUT || fetch_was_swallowed(result));
     b->open--;
     if (b->open == 0)
         finish(b);

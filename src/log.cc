@@ -5,13 +5,13 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <poll.h>
 #include <string>
 #include <unistd.h>
 
 #include <event2/event.h>
 
+#include "clock.h"
 #include "json_text.h"
 
 static enum log_format the_format = LOG_AS_TEXT;
@@ -40,19 +40,6 @@ static const char *level_name(enum log_level level)
     return "";
 }
 
-// The time as RFC 3339 has it, in UTC with milliseconds.
-static std::string time_text()
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    struct tm utc;
-    gmtime_r(&now.tv_sec, &utc);
-    char day[32], text[48];
-    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text, sizeof text, "%s.%03ldZ", day, now.tv_nsec / 1000000);
-    return text;
-}
-
 // Control characters and broken UTF-8 must not forge a second line or disturb a terminal.
 static std::string printable(const char *message)
 {
@@ -70,9 +57,10 @@ static std::string printable(const char *message)
 static std::string line_of(enum log_level level, const char *message)
 {
     if (the_format == LOG_AS_TEXT)
-        return time_text() + " " + level_name(level) + " " + printable(message) + "\n";
-    std::string line =
-        "{\"time\":\"" + time_text() + "\",\"level\":\"" + level_name(level) + "\",\"msg\":";
+        return clock_text(clock_wall_ms()) + " " + level_name(level) + " " + printable(message) +
+               "\n";
+    std::string line = "{\"time\":\"" + clock_text(clock_wall_ms()) + "\",\"level\":\"" +
+                       level_name(level) + "\",\"msg\":";
     json_append_string(&line, message);
     return line + "}\n";
 }

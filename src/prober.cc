@@ -12,7 +12,6 @@
 
 constexpr struct timeval STEP = {.tv_sec = 0, .tv_usec = 200000}; // between two looks
 constexpr size_t MOST_PROBES = 16;                                // at once
-constexpr int64_t CONNECT_TIMEOUT_MS = 2500;
 
 // One probe. Lives from its start to on_fetch_done, or prober_free.
 struct probe {
@@ -32,9 +31,9 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
 {
     struct probe *probe = static_cast<struct probe *>(arg);
     struct prober *p = probe->owner;
-    const bool swallowed = result->status == FETCH_CONNECT && result->ms >= CONNECT_TIMEOUT_MS;
-    nodes_learn(p->options.nodes, probe->key, result->status == FETCH_TIMEOUT || swallowed,
-                probe->target, clock_monotonic_ms());
+    nodes_learn(p->options.nodes, probe->key,
+                result->status == FETCH_TIMEOUT || fetch_was_swallowed(result), probe->target,
+                clock_monotonic_ms());
     p->probes.erase(probe);
     delete probe;
 }
@@ -55,7 +54,7 @@ static void start_probe(struct prober *p, const struct node *n)
         .body_size = 0,
         .max_body = p->options.max_reply,
         .budget = nullptr,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .connect_timeout_ms = FETCH_NODE_CONNECT_MS,
         .timeout_ms = p->options.timeout_ms,
         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
         .fresh = true,

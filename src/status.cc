@@ -1,24 +1,15 @@
 // The database as a document for people and scripts. Pure.
 #include "status.h"
 
-#include <cstdio>
-#include <ctime>
-
+#include "clock.h"
 #include "discovery.h"
 #include "json_text.h"
 #include "nodes.h"
 
-std::string status_time_text(int64_t wall_ms)
+// "" for never.
+static std::string time_text(int64_t wall_ms)
 {
-    if (wall_ms == 0)
-        return "";
-    const time_t seconds = static_cast<time_t>(wall_ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    char day[32], text[48];
-    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text, sizeof text, "%s.%03dZ", day, static_cast<int>(wall_ms % 1000));
-    return text;
+    return wall_ms == 0 ? "" : clock_text(wall_ms);
 }
 
 static void append_text(std::string *out, const char *key, const std::string &text)
@@ -46,11 +37,11 @@ static void append_discovery(std::string *out, const struct discovery_status *d,
     *out += ',';
     append_bool(out, "synced", d->synced);
     *out += ',';
-    append_text(out, "last-success", status_time_text(d->last_success_ms));
+    append_text(out, "last-success", time_text(d->last_success_ms));
     *out += ",\"age-ms\":";
     *out += d->last_success_ms ? std::to_string(now_ms - d->last_success_ms) : "null";
     *out += ',';
-    append_text(out, "last-attempt", status_time_text(d->last_attempt_ms));
+    append_text(out, "last-attempt", time_text(d->last_attempt_ms));
     *out += ',';
     append_number(out, "rounds", static_cast<int64_t>(d->rounds));
     *out += ',';
@@ -79,7 +70,7 @@ static void append_outcome(std::string *out, const struct node &n)
     *out += ',';
     append_number(out, "ms", n.ms);
     *out += ',';
-    append_text(out, "at", status_time_text(n.outcome_at_ms));
+    append_text(out, "at", time_text(n.outcome_at_ms));
     *out += '}';
 }
 
@@ -109,9 +100,9 @@ static void append_node(std::string *out, const struct node &n)
     *out += ',';
     append_bool(out, "terminating", n.record.terminating);
     *out += ',';
-    append_text(out, "first-seen", status_time_text(n.first_seen_ms));
+    append_text(out, "first-seen", time_text(n.first_seen_ms));
     *out += ',';
-    append_text(out, "last-seen", status_time_text(n.last_seen_ms));
+    append_text(out, "last-seen", time_text(n.last_seen_ms));
     *out += ',';
     append_outcome(out, n);
     *out += ',';
