@@ -7,6 +7,7 @@
 #   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets
 #   make check-corpus       what the fuzz targets make of their corpora
 #   make fuzz               each fuzz target for FUZZ_SECONDS (clang++)
+#   make soak               SOAK_SECONDS of a bad cluster and a load; SOAK_SEED makes another one
 #   make check-valgrind     the same with the daemon under valgrind
 #   make lint               format, shell, manual page, include directions, option documentation
 #   make format             rewrite the sources in the project's format
@@ -17,6 +18,7 @@
 #   BUILD=release           or debug, asan (AddressSanitizer and UBSan)
 #   WERROR=1                warnings are errors, as in CI
 #   TEST_WRAPPER=cmd        run each test program under cmd, such as valgrind
+#   SOAK_SECONDS=600        how long make soak takes
 #   FUZZ_SECONDS=60         how long make fuzz runs each target
 #   V=1                     show the commands
 #   PREFIX=/usr/local       where install puts things; DESTDIR is put before it
@@ -66,7 +68,7 @@ e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_te
 VALGRIND := valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99
 Q := $(if $(V),,@)
 
-.PHONY: all sim tests check check-e2e check-valgrind check-corpus fuzz lint format install clean help
+.PHONY: all sim tests check check-e2e check-valgrind check-corpus soak fuzz lint format install clean help
 .SECONDARY:
 all: $(out)/tracer-svc
 sim: $(out)/tracer-sim
@@ -95,6 +97,9 @@ $(out)/obj/test/%.o: test/%.cc Makefile
 	@mkdir -p $(@D) && echo "  CXX  $<"
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
 
+$(out)/test/soak: $(out)/obj/test/soak/soak.o $(library) $(filter-out $(fake_objs),$(support))
+	@mkdir -p $(@D) && echo "  LINK $@"
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 $(fake_http): $(out)/test/%: $(out)/obj/test/%.o \
   $(filter-out $(out)/obj/http_client%.o,$(library)) $(support)
 	@mkdir -p $(@D) && echo "  LINK $@"
@@ -142,6 +147,11 @@ fuzz: $(fuzzers)
 	  cp -R test/fuzz/corpus/$$name $(out)/fuzz/corpus-$$$$; echo "  FUZZ $$f"; \
 	  $$f -verbosity=0 -print_final_stats=1 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(out)/fuzz/found/ \
 	    $(out)/fuzz/corpus-$$$$; rm -rf $(out)/fuzz/corpus-$$$$; done
+
+SOAK_SECONDS ?= 600
+SOAK_SEED    ?= 1
+soak: all sim $(out)/test/soak
+	@TRACER_BUILD=$(out) SOAK_SECONDS=$(SOAK_SECONDS) SOAK_SEED=$(SOAK_SEED) $(out)/test/soak
 
 check-valgrind: all sim $(e2e)
 	@TRACER_BUILD=$(out) TRACER_WRAPPER='$(VALGRIND)' scripts/run-tests -- $(e2e)
