@@ -108,7 +108,7 @@ static int evict_rank(const struct connection *c, int64_t now, int64_t idle_ms)
     switch (c->phase) {
     case CONNECTION_LINGERING: return 3;
     case CONNECTION_IDLE: return age >= idle_ms ? 2 : 0;
-    case CONNECTION_READING: return age >= EVICT_READING_MS ? 1 : 0;
+    case CONNECTION_READING: return age >= (idle_ms > 0 ? EVICT_READING_MS : 0) ? 1 : 0;
     case CONNECTION_PENDING:
     case CONNECTION_SENDING:
     case CONNECTION_REFUSING: return 0;
@@ -117,7 +117,7 @@ static int evict_rank(const struct connection *c, int64_t now, int64_t idle_ms)
 }
 
 // The connection whose end hurts least, the oldest of its kind, or null if every one is in use.
-// `idle_ms`: how long an idle one is left alone.
+// `idle_ms`: how long an idle one is left alone; 0: for a request that is there in full, nobody is.
 static struct connection *find_evictable(const struct connections *cs, int64_t idle_ms)
 {
     const int64_t now = clock_monotonic_ms();
