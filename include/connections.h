@@ -48,9 +48,10 @@ struct connections_options {
 // A whole request was read. It has no deadline until connection_reply; `request` is given to on_left.
 void connection_request(struct connection *c, void *request);
 
-// Its request has one of the few places beyond the last, which are for those that tell whether the daemon
-// is well, and no idle connection can be ended for it.
-[[nodiscard]] bool connection_is_reserved(struct connection *c);
+// A whole request has come on it. Where it has one of the few places beyond the last, which are for
+// those that tell whether the daemon is well, ends a connection without a request to give it a place of
+// its own. True: there is none to end.
+[[nodiscard]] bool connection_keep_reserved(struct connection *c);
 
 // Its reply is about to be sent. True: it must be the connection's last, so say `Connection: close`.
 [[nodiscard]] bool connection_reply(struct connection *c);

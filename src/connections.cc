@@ -102,13 +102,13 @@ static void *user_of(struct connection *c)
 }
 
 // How little the end of this connection would hurt; 0: it must go on.
-static int evict_rank(const struct connection *c, int64_t now, int64_t idle_ms)
+static int evict_rank(const struct connection *c, int64_t now, bool urgent)
 {
     const int64_t age = now - c->since_ms;
     switch (c->phase) {
     case CONNECTION_LINGERING: return 3;
-    case CONNECTION_IDLE: return age >= idle_ms ? 2 : 0;
-    case CONNECTION_READING: return age >= (idle_ms > 0 ? EVICT_READING_MS : 0) ? 1 : 0;
+    case CONNECTION_IDLE: return urgent || age >= EVICT_IDLE_MS ? 2 : 0;
+    case CONNECTION_READING: return urgent || age >= EVICT_READING_MS ? 1 : 0;
     case CONNECTION_PENDING:
     case CONNECTION_SENDING:
     case CONNECTION_REFUSING: return 0;
@@ -117,14 +117,14 @@ static int evict_rank(const struct connection *c, int64_t now, int64_t idle_ms)
 }
 
 // The connection whose end hurts least, the oldest of its kind, or null if every one is in use.
-// `idle_ms`: how long an idle one is left alone; 0: for a request that is there in full, nobody is.
-static struct connection *find_evictable(const struct connections *cs, int64_t idle_ms)
+// `urgent`: for a request that is there in full, no younger one is left alone.
+static struct connection *find_evictable(const struct connections *cs, bool urgent)
 {
     const int64_t now = clock_monotonic_ms();
     struct connection *best = nullptr;
     int best_rank = 0;
     for (const auto &[bev, c] : cs->all) {
-        const int rank = evict_rank(c, now, idle_ms);
+        const int rank = evict_rank(c, now, urgent);
         if (rank == 0 || rank < best_rank)
             continue;
         if (rank > best_rank || c->since_ms < best->since_ms)
@@ -137,7 +137,7 @@ static struct connection *find_evictable(const struct connections *cs, int64_t i
 static void update_full(struct connections *cs)
 {
     const bool full =
-        cs->all.size() >= cs->options.max + RESERVED_PLACES && !find_evictable(cs, EVICT_IDLE_MS);
+        cs->all.size() >= cs->options.max + RESERVED_PLACES && !find_evictable(cs, false);
     if (full == cs->full)
         return;
     cs->full = full;
@@ -385,7 +385,7 @@ static bool is_silent(const struct connection *c)
 static void make_room(struct connections *cs)
 {
     struct connection *c;
-    while (cs->all.size() >= cs->options.max && (c = find_evictable(cs, EVICT_IDLE_MS))) {
+    while (cs->all.size() >= cs->options.max && (c = find_evictable(cs, false))) {
         if (c->phase != CONNECTION_IDLE || is_silent(c))
             connection_end(c);
         else
@@ -425,9 +425,9 @@ void connection_request(struct connection *c, void *request)
     set_phase(c, CONNECTION_PENDING);
 }
 
-bool connection_is_reserved(struct connection *c)
+bool connection_keep_reserved(struct connection *c)
 {
-    struct connection *other = c->reserved ? find_evictable(c->owner, 0) : nullptr;
+    struct connection *other = c->reserved ? find_evictable(c->owner, true) : nullptr;
     if (other) {
         connection_end(other);
         c->reserved = false;

@@ -157,7 +157,7 @@ static void on_evhttp_request(struct evhttp_request *req, void *arg)
     struct http_server *s = static_cast<struct http_server *>(arg);
     struct http_request *r = request_new(s, req);
     connection_request(r->connection, r);
-    if (connection_is_reserved(r->connection) && !is_vital(s, req))
+    if (connection_keep_reserved(r->connection) && !is_vital(s, req))
         reply_full(r);
     else
         s->options.on_request(s->options.arg, r);
