@@ -25,19 +25,20 @@ struct discovery_options {
     const char *ca_file;       // null: the service account's, where in-cluster
 };
 
-// Where discovery stands, for people and for /readyz. Times are milliseconds of the wall clock, 0 for
-// never.
+// Where discovery stands, for people and for /readyz.
 struct discovery_status {
-    const char *source =
-        "none";          // "endpointslices", "endpoints", or "none" before the first success
-    bool synced = false; // a full round has succeeded once
-    int64_t last_success_ms = 0;  // end of the last round that succeeded
-    int64_t last_attempt_ms = 0;  // begin of the last round
-    uint64_t rounds = 0;          // rounds begun
-    uint64_t failures = 0;        // rounds that failed
-    uint64_t failures_in_row = 0; // since the last success
-    uint64_t rejected = 0;        // endpoints of the last round that no matching pod stands behind
-    std::string last_error;       // of the last round, where it failed; never a credential
+    // "endpointslices", "endpoints", or "none" before the first success
+    const char *source = "none";
+    const char *mode = "none"; // "watch"; "poll" where watching is not allowed
+    bool synced = false;       // all that is needed was listed once
+    int64_t age_ms = -1;  // since what is known was last known to be so; -1: nothing was ever known
+    uint64_t lists = 0;   // begun, of all resources
+    uint64_t watches = 0; // the same
+    uint64_t events = 0;  // of watches, bookmarks included
+    uint64_t failures = 0;        // of lists and watches
+    uint64_t failures_in_row = 0; // of one resource, since it last succeeded
+    uint64_t rejected = 0;        // endpoints that no matching pod stands behind
+    std::string last_error;       // while it lasts; never a credential
 };
 
 // Null and a message for people in `error` where the options make no sense: a bad selector, no
@@ -45,9 +46,9 @@ struct discovery_status {
 [[nodiscard]] struct discovery *discovery_new(const struct discovery_options *options,
                                               std::string *error);
 
-// Begins the first round from within the loop.
+// Begins the first lists.
 void discovery_start(struct discovery *d);
 
 void discovery_free(struct discovery *d);
 
-[[nodiscard]] const struct discovery_status *discovery_get_status(const struct discovery *d);
+[[nodiscard]] struct discovery_status discovery_get_status(const struct discovery *d);

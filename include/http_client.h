@@ -57,7 +57,7 @@ struct fetch_result {
 typedef void (*fetch_done_fn)(void *arg, const struct fetch_result *result);
 
 // Called with each piece of a body as it arrives. False ends the fetch with FETCH_STOPPED. It must
-// not start or cancel a fetch.
+// not start or cancel a fetch. Of a stream it is called with no data first, when its head has come.
 typedef bool (*fetch_data_fn)(void *arg, const char *data, size_t size);
 
 // All pointers are borrowed until fetch_start returns, but for `headers`, `body` and `ca_pem`,
@@ -77,6 +77,9 @@ struct fetch_options {
     bool once;    // fresh, closed afterwards, and never sent a second time: for mutations (curl
                   // resends on a kept connection that died, whatever the method)
     bool discard; // do not collect the body: on_data is all that sees it
+    // on_data gets only the bodies of status 200, which are not collected; of others the first 64 KiB
+    // are, and on_data does not see them
+    bool stream = false;
     const std::string *ca_pem; // https: trust these certificates only; null: the system's
     fetch_data_fn on_data;     // null: none
     fetch_done_fn done;

@@ -12,16 +12,20 @@
 
 struct kube_port {
     std::string name;
-    uint16_t number; // 0: none, or none that exists
-    bool tcp;
-    bool https; // appProtocol says so
+    uint16_t number = 0; // 0: none, or none that exists
+    bool tcp = false;
+    bool https = false; // appProtocol says so
+
+    bool operator==(const struct kube_port &) const = default;
 };
 
 struct kube_pod {
     std::string name, ns, uid, node, phase;
-    std::string ip; // the first valid of podIP and podIPs, or empty
-    bool ready;     // condition Ready is True
-    bool deleting;  // it has a deletionTimestamp
+    std::string ip;        // the first valid of podIP and podIPs, or empty
+    bool ready = false;    // condition Ready is True
+    bool deleting = false; // it has a deletionTimestamp
+
+    bool operator==(const struct kube_pod &) const = default;
 };
 
 // An address of a service; its conditions are what Kubernetes says they mean when they are absent.
@@ -29,7 +33,9 @@ struct kube_endpoint {
     std::string ip;                        // valid, or empty
     std::string node;                      // empty where not said
     std::string pod_uid, pod_ns, pod_name; // targetRef where it is a pod; else empty
-    bool ready, serving, terminating;
+    bool ready = false, serving = false, terminating = false;
+
+    bool operator==(const struct kube_endpoint &) const = default;
 };
 
 // An EndpointSlice, or one subset of an Endpoints object: the same thing in an older dress.
@@ -37,15 +43,24 @@ struct kube_slice {
     std::string ns, service;
     std::vector<struct kube_port> ports;
     std::vector<struct kube_endpoint> endpoints;
-    bool truncated; // Endpoints hold 1,000 addresses at most, and this one is full
+    bool truncated = false; // Endpoints hold 1,000 addresses at most, and this one is full
+
+    bool operator==(const struct kube_slice &) const = default;
 };
 
-// A list, or what is there of it: pages add to it.
-struct kube_list {
-    std::string resource_version; // of the last page
-    std::string next;             // `continue` of the last page; empty: it was the last
-    std::vector<struct kube_pod> pods;
-    std::vector<struct kube_slice> slices;
+// One object of a resource.
+struct kube_item {
+    std::string key;                       // what it is known by: "<namespace>/<name>"
+    struct kube_pod pod;                   // of KUBE_PODS
+    std::vector<struct kube_slice> slices; // of the others; Endpoints have one a subset
+
+    bool operator==(const struct kube_item &) const = default;
+};
+
+// What a list says besides its items.
+struct kube_list_end {
+    std::string version; // the resourceVersion: what a watch goes on from
+    std::string next;    // `continue`; empty: it was the last page
 };
 
 // What a server says instead of a list.
@@ -56,10 +71,36 @@ struct kube_status {
     bool version_too_large = false; // the resource version asked for is none it knows yet
 };
 
-// Adds a page to `list`. False and the reason in `error` where it is no list of that resource; `list`
-// is then to be thrown away.
-[[nodiscard]] bool kube_parse_list(enum kube_resource resource, const char *data, size_t size,
-                                   struct kube_list *list, std::string *error);
+enum kube_event_type {
+    KUBE_ADDED,
+    KUBE_MODIFIED,
+    KUBE_DELETED,
+    KUBE_BOOKMARK, // nothing but a version
+    KUBE_ERROR,    // nothing but a status
+    KUBE_UNKNOWN,  // of a kind that is not known yet: to be ignored
+};
+
+// What a watch sends. `item` is set for the first three, `version` for all that have one.
+struct kube_event {
+    enum kube_event_type type = KUBE_UNKNOWN;
+    std::string version;
+    struct kube_item item;
+    struct kube_status status;
+};
+
+// Reads one object of a list. False where it has no name, or is not of that resource.
+[[nodiscard]] bool kube_parse_item(enum kube_resource resource, const char *data, size_t size,
+                                   struct kube_item *item);
+
+// Reads a list, of which the items may have been left out. False and the reason in `error` where it is no
+// list of that resource.
+[[nodiscard]] bool kube_parse_list_end(enum kube_resource resource, const char *data, size_t size,
+                                       struct kube_list_end *end, std::string *error);
+
+// Reads one event of a watch. False and the reason in `error` where it is none, or its object is not of
+// that resource or lacks what is needed to go on from it.
+[[nodiscard]] bool kube_parse_event(enum kube_resource resource, const char *data, size_t size,
+                                    struct kube_event *event, std::string *error);
 
 // False: it is no Status object.
 [[nodiscard]] bool kube_parse_status(const char *data, size_t size, struct kube_status *status);

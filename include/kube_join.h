@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kube.h"
+#include "kube_store.h"
 #include "nodes.h"
 
 struct kube_joined {
@@ -22,6 +22,5 @@ struct kube_joined {
 [[nodiscard]] const struct kube_port *kube_choose_port(const std::vector<struct kube_port> &ports);
 
 // A node with both an IPv4 and an IPv6 endpoint is asked on the one `prefer_v6` says.
-void kube_join(const std::vector<struct kube_slice> &slices,
-               const std::vector<struct kube_pod> &pods, const struct kube_selector &selector,
-               bool prefer_v6, struct kube_joined *out);
+void kube_join(const struct kube_store &services, const struct kube_store &pods,
+               const struct kube_selector &selector, bool prefer_v6, struct kube_joined *out);

@@ -11,10 +11,9 @@ enum kube_resource { KUBE_PODS, KUBE_SLICES, KUBE_ENDPOINTS };
 // "pods", "endpointslices", "endpoints": the word of roles and messages.
 [[nodiscard]] const char *kube_resource_name(enum kube_resource r);
 
-// One list request. An empty text leaves its parameter out, but for `ns`: empty is all namespaces.
+// One list, or one watch. An empty text leaves its parameter out, but for `ns`: empty is all namespaces.
 struct kube_list_query {
     enum kube_resource resource = KUBE_PODS;
-    std::string server; // "https://10.0.0.1:443", without a slash at its end
     std::string ns;
     std::string label_selector;
     std::string field_selector;
@@ -22,9 +21,11 @@ struct kube_list_query {
     std::string next; // the `continue` of the page before
     std::string resource_version;
     std::string version_match;
+    int watch_s = 0; // what changes from resource_version on, for so many seconds; 0: a list
 };
 
-[[nodiscard]] std::string kube_list_url(const struct kube_list_query *query);
+// The request's target behind the server's URL.
+[[nodiscard]] std::string kube_list_path(const struct kube_list_query *query);
 
 // Everything but unreserved characters (RFC 3986) becomes %XX.
 [[nodiscard]] std::string kube_percent_encode(std::string_view text);

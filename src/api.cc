@@ -100,17 +100,27 @@ static void handle_livez(struct api *, struct http_request *request)
     reply_text(request, "text/plain", "ok\n");
 }
 
+// With --nodes there is nothing to discover.
+static struct discovery_status status_of_discovery(const struct api *a)
+{
+    if (a->options.discovery)
+        return discovery_get_status(a->options.discovery);
+    struct discovery_status given;
+    given.source = "nodes";
+    given.synced = true;
+    return given;
+}
+
 static void handle_readyz(struct api *a, struct http_request *request)
 {
-    const struct discovery *d = a->options.discovery;
+    const struct discovery_status discovery = status_of_discovery(a);
     if (a->draining)
         reply_problem(request, 503, "shutting down");
-    else if (d && !discovery_get_status(d)->synced)
+    else if (!discovery.synced)
         reply_problem(request, 503,
-                      "discovery has not succeeded yet: " +
-                          (discovery_get_status(d)->last_error.empty()
-                               ? std::string("the first round is under way")
-                               : discovery_get_status(d)->last_error));
+                      "discovery has not succeeded yet: " + (discovery.last_error.empty()
+                                                                 ? "the first lists are under way"
+                                                                 : discovery.last_error));
     else
         reply_text(request, "text/plain", "ok\n");
 }
@@ -123,13 +133,10 @@ static void handle_version(struct api *, struct http_request *request)
 
 static void handle_tracer_nodes(struct api *a, struct http_request *request)
 {
-    struct discovery_status given;
-    given.source = "nodes";
-    given.synced = true;
-    const struct discovery *d = a->options.discovery;
+    const struct discovery_status discovery = status_of_discovery(a);
     reply_text(request, "application/json",
-               status_document(a->options.broadcast.nodes, d ? discovery_get_status(d) : &given,
-                               clock_wall_ms(), watchdog_longest_ms(a->options.watchdog)));
+               status_document(a->options.broadcast.nodes, &discovery, clock_wall_ms(),
+                               watchdog_longest_ms(a->options.watchdog)));
 }
 
 static void exchange_free(struct exchange *e)

@@ -28,7 +28,8 @@ constexpr size_t POOL_MAX = 256;              // easy handles kept for later
 constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long unacknowledged is dead
 constexpr int STREAM_KEEPALIVE_PROBES = 3;
 constexpr struct timeval AT_ONCE = {.tv_sec = 0, .tv_usec = 0};
-constexpr size_t WARNING_MAX = 1024; // bytes kept of a Warning header
+constexpr size_t WARNING_MAX = 1024;  // bytes kept of a Warning header
+constexpr size_t REFUSAL_MAX = 65536; // bytes kept of what is sent instead of a stream
 
 struct http_client {
     struct curl_loop *loop;
@@ -54,6 +55,7 @@ struct fetch {
     size_t received; // bytes of body
     bool once;
     bool discard;
+    bool stream;
     bool patient;              // a stream or Kubernetes: TCP must notice a dead peer by itself
     bool in_headers;           // between a status line and the empty line
     enum fetch_status stopped; // why on_body ended it; FETCH_DONE: it did not
@@ -109,6 +111,13 @@ static void begin_reply(struct fetch *f, const std::string &status_line)
             f->http_status = f->http_status * 10 + (status_line[i] - '0');
 }
 
+// Ends the transfer from within one of curl's callbacks, for a reason that curl does not know.
+static size_t stop(struct fetch *f, enum fetch_status why)
+{
+    f->stopped = why;
+    return CURL_WRITEFUNC_ERROR;
+}
+
 // Called by curl with each line of a reply's head, and with trailers, which do not count.
 static size_t on_header(char *data, size_t, size_t size, void *arg)
 {
@@ -121,6 +130,8 @@ static size_t on_header(char *data, size_t, size_t size, void *arg)
         return size;
     if (data[0] == '\r' || data[0] == '\n') {
         f->in_headers = false;
+        if (f->stream && f->http_status == 200 && !f->on_data(f->arg, nullptr, 0))
+            return stop(f, FETCH_STOPPED);
         return size;
     }
     if (is_header(data, size, "Retry-After"))
@@ -130,17 +141,26 @@ static size_t on_header(char *data, size_t, size_t size, void *arg)
     return size;
 }
 
-// Ends the transfer from within on_body, for a reason that curl does not know.
-static size_t stop(struct fetch *f, enum fetch_status why)
+// A piece of a stream, or of what is sent instead.
+static size_t take_stream(struct fetch *f, const char *data, size_t size)
 {
-    f->stopped = why;
-    return CURL_WRITEFUNC_ERROR;
+    const bool good = f->http_status == 200;
+    if (size > (good ? f->max_body : REFUSAL_MAX) - f->received)
+        return stop(f, FETCH_TOO_LARGE);
+    f->received += size;
+    if (!good)
+        blob_append(f->body, data, size);
+    else if (!f->on_data(f->arg, data, size))
+        return stop(f, FETCH_STOPPED);
+    return size;
 }
 
 // Called by curl with each piece of the body, at most 16 KB.
 static size_t on_body(char *data, size_t, size_t size, void *arg)
 {
     struct fetch *f = static_cast<struct fetch *>(arg);
+    if (f->stream)
+        return take_stream(f, data, size);
     if (f->received == 0) {
         curl_off_t length = -1;
         curl_easy_getinfo(f->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
@@ -347,6 +367,7 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->max_body = o->max_body;
     f->once = o->once;
     f->discard = o->discard;
+    f->stream = o->stream;
     f->patient = o->timeout_ms == 0 || o->shard == FETCH_SHARD_KUBERNETES;
     f->retry_after_s = -1;
     f->body = blob_new_within(o->budget);

@@ -109,12 +109,12 @@ static bool pod_is_ready(const cJSON *status)
     return false;
 }
 
-static void parse_pod(const cJSON *item, struct kube_list *list)
+static void parse_pod(const cJSON *root, struct kube_item *item)
 {
-    const cJSON *const metadata = member(item, "metadata");
-    const cJSON *const spec = member(item, "spec");
-    const cJSON *const status = member(item, "status");
-    list->pods.push_back({
+    const cJSON *const metadata = member(root, "metadata");
+    const cJSON *const spec = member(root, "spec");
+    const cJSON *const status = member(root, "status");
+    item->pod = {
         .name = text_of(metadata, "name"),
         .ns = text_of(metadata, "namespace"),
         .uid = text_of(metadata, "uid"),
@@ -123,7 +123,7 @@ static void parse_pod(const cJSON *item, struct kube_list *list)
         .ip = pod_address(status),
         .ready = pod_is_ready(status),
         .deleting = *text_of(metadata, "deletionTimestamp") != '\0',
-    });
+    };
 }
 
 // What both sources say of an endpoint; the address and the conditions are the caller's.
@@ -142,20 +142,20 @@ static struct kube_endpoint parse_target(const cJSON *item, const std::string &n
     return e;
 }
 
-static void parse_slice(const cJSON *item, struct kube_list *list)
+static void parse_slice(const cJSON *root, struct kube_item *item)
 {
-    const char *const type = text_of(item, "addressType");
+    const char *const type = text_of(root, "addressType");
     if (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0)
         return;
-    const cJSON *const metadata = member(item, "metadata");
+    const cJSON *const metadata = member(root, "metadata");
     struct kube_slice slice = {
         .ns = text_of(metadata, "namespace"),
         .service = text_of(member(metadata, "labels"), "kubernetes.io/service-name"),
-        .ports = parse_ports(item),
+        .ports = parse_ports(root),
         .endpoints = {},
         .truncated = false,
     };
-    for (const cJSON *i = items_of(item, "endpoints"); i != nullptr; i = i->next) {
+    for (const cJSON *i = items_of(root, "endpoints"); i != nullptr; i = i->next) {
         struct kube_endpoint e = parse_target(i, slice.ns);
         // the addresses of one endpoint are the same thing: all but the first are to be ignored
         const cJSON *const address = items_of(i, "addresses");
@@ -166,7 +166,7 @@ static void parse_slice(const cJSON *item, struct kube_list *list)
         e.terminating = boolean_of(conditions, "terminating", false);
         slice.endpoints.push_back(std::move(e));
     }
-    list->slices.push_back(std::move(slice));
+    item->slices.push_back(std::move(slice));
 }
 
 static void parse_addresses(const cJSON *subset, const char *name, bool ready,
@@ -181,13 +181,12 @@ static void parse_addresses(const cJSON *subset, const char *name, bool ready,
     }
 }
 
-static void parse_endpoints(const cJSON *item, struct kube_list *list)
+static void parse_endpoints(const cJSON *root, struct kube_item *item)
 {
-    const cJSON *const metadata = member(item, "metadata");
+    const cJSON *const metadata = member(root, "metadata");
     const cJSON *const annotations = member(metadata, "annotations");
-    const size_t first = list->slices.size();
     size_t addresses = 0;
-    for (const cJSON *s = items_of(item, "subsets"); s != nullptr; s = s->next) {
+    for (const cJSON *s = items_of(root, "subsets"); s != nullptr; s = s->next) {
         struct kube_slice slice = {};
         slice.ns = text_of(metadata, "namespace");
         slice.service = text_of(metadata, "name");
@@ -195,53 +194,68 @@ static void parse_endpoints(const cJSON *item, struct kube_list *list)
         parse_addresses(s, "addresses", true, &slice);
         parse_addresses(s, "notReadyAddresses", false, &slice);
         addresses += slice.endpoints.size();
-        list->slices.push_back(std::move(slice));
+        item->slices.push_back(std::move(slice));
     }
     const char *const capacity = text_of(annotations, "endpoints.kubernetes.io/over-capacity");
-    for (size_t i = first; i < list->slices.size(); i++)
-        list->slices[i].truncated = *capacity != '\0' || addresses >= ENDPOINTS_MAX;
+    for (struct kube_slice &slice : item->slices)
+        slice.truncated = *capacity != '\0' || addresses >= ENDPOINTS_MAX;
 }
 
-static const char *list_kind(enum kube_resource resource)
+// The kind of an object; with "List" behind it, of a list.
+static const char *kind_of(enum kube_resource resource)
 {
     switch (resource) {
-    case KUBE_PODS: return "PodList";
-    case KUBE_SLICES: return "EndpointSliceList";
-    case KUBE_ENDPOINTS: return "EndpointsList";
+    case KUBE_PODS: return "Pod";
+    case KUBE_SLICES: return "EndpointSlice";
+    case KUBE_ENDPOINTS: return "Endpoints";
     }
     return "";
 }
 
-static void parse_item(enum kube_resource resource, const cJSON *item, struct kube_list *list)
+// The kind may be missing: the items of a list have none.
+static bool parse_item(enum kube_resource resource, const cJSON *root, struct kube_item *item)
 {
+    const char *const kind = text_of(root, "kind");
+    const cJSON *const metadata = member(root, "metadata");
+    const char *const name = text_of(metadata, "name");
+    if (*name == '\0' || (*kind != '\0' && strcmp(kind, kind_of(resource)) != 0))
+        return false;
+    *item = {};
+    item->key = std::string(text_of(metadata, "namespace")) + "/" + name;
     switch (resource) {
-    case KUBE_PODS: parse_pod(item, list); return;
-    case KUBE_SLICES: parse_slice(item, list); return;
-    case KUBE_ENDPOINTS: parse_endpoints(item, list); return;
+    case KUBE_PODS: parse_pod(root, item); break;
+    case KUBE_SLICES: parse_slice(root, item); break;
+    case KUBE_ENDPOINTS: parse_endpoints(root, item); break;
     }
+    return true;
 }
 
-bool kube_parse_list(enum kube_resource resource, const char *data, size_t size,
-                     struct kube_list *list, std::string *error)
+bool kube_parse_item(enum kube_resource resource, const char *data, size_t size,
+                     struct kube_item *item)
+{
+    const struct document document(data, size);
+    return parse_item(resource, document.root, item);
+}
+
+bool kube_parse_list_end(enum kube_resource resource, const char *data, size_t size,
+                         struct kube_list_end *end, std::string *error)
 {
     const struct document document(data, size);
     if (document.root == nullptr) {
         *error = "no valid JSON";
         return false;
     }
+    const std::string want = std::string(kind_of(resource)) + "List";
     const char *const kind = text_of(document.root, "kind");
-    if (strcmp(kind, list_kind(resource)) != 0) {
-        *error = std::string("want a ") + list_kind(resource) + ", not '" + kind + "'";
+    if (kind != want) {
+        *error = "want a " + want + ", not '" + kind + "'";
         if (strcmp(kind, "Status") == 0)
             *error += std::string(": ") + text_of(document.root, "message");
         return false;
     }
     const cJSON *const metadata = member(document.root, "metadata");
-    list->resource_version = text_of(metadata, "resourceVersion");
-    list->next = text_of(metadata, "continue");
-    for (const cJSON *i = items_of(document.root, "items"); i != nullptr; i = i->next)
-        if (cJSON_IsObject(i))
-            parse_item(resource, i, list);
+    end->version = text_of(metadata, "resourceVersion");
+    end->next = text_of(metadata, "continue");
     return true;
 }
 
@@ -254,16 +268,59 @@ static bool says_version_too_large(const cJSON *root, const cJSON *details)
     return strstr(text_of(root, "message"), "Too large resource version") != nullptr;
 }
 
+static bool parse_status(const cJSON *root, struct kube_status *status)
+{
+    if (strcmp(text_of(root, "kind"), "Status") != 0)
+        return false;
+    const cJSON *const details = member(root, "details");
+    status->code = integer_of(root, "code", 0, 999, 0);
+    status->reason = text_of(root, "reason");
+    status->message = text_of(root, "message");
+    status->retry_after_s = integer_of(details, "retryAfterSeconds", 1, 86400, -1);
+    status->version_too_large = says_version_too_large(root, details);
+    return true;
+}
+
 bool kube_parse_status(const char *data, size_t size, struct kube_status *status)
 {
     const struct document document(data, size);
-    if (document.root == nullptr || strcmp(text_of(document.root, "kind"), "Status") != 0)
-        return false;
-    const cJSON *const details = member(document.root, "details");
-    status->code = integer_of(document.root, "code", 0, 999, 0);
-    status->reason = text_of(document.root, "reason");
-    status->message = text_of(document.root, "message");
-    status->retry_after_s = integer_of(details, "retryAfterSeconds", 1, 86400, -1);
-    status->version_too_large = says_version_too_large(document.root, details);
-    return true;
+    return parse_status(document.root, status);
+}
+
+static enum kube_event_type parse_type(const char *type)
+{
+    static const struct {
+        const char *name;
+        enum kube_event_type type;
+    } types[] = {
+        {"ADDED", KUBE_ADDED},       {"MODIFIED", KUBE_MODIFIED}, {"DELETED", KUBE_DELETED},
+        {"BOOKMARK", KUBE_BOOKMARK}, {"ERROR", KUBE_ERROR},
+    };
+    for (const auto &t : types)
+        if (strcmp(type, t.name) == 0)
+            return t.type;
+    return KUBE_UNKNOWN;
+}
+
+bool kube_parse_event(enum kube_resource resource, const char *data, size_t size,
+                      struct kube_event *event, std::string *error)
+{
+    const struct document document(data, size);
+    const cJSON *const object = member(document.root, "object");
+    const char *const type = text_of(document.root, "type");
+    *event = {};
+    event->type = parse_type(type);
+    event->version = text_of(member(object, "metadata"), "resourceVersion");
+    *error = std::string("an event '") + type + "' ";
+    switch (event->type) {
+    case KUBE_ADDED:
+    case KUBE_MODIFIED:
+    case KUBE_DELETED:
+        *error += std::string("without a ") + kind_of(resource) + " that has a name and a version";
+        return parse_item(resource, object, &event->item) && !event->version.empty();
+    case KUBE_BOOKMARK: *error += "without a version"; return !event->version.empty();
+    case KUBE_ERROR: *error += "without a Status"; return parse_status(object, &event->status);
+    case KUBE_UNKNOWN: *error = "no event of a watch"; return *type != '\0';
+    }
+    return false;
 }

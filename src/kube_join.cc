@@ -14,7 +14,7 @@ struct candidate {
 };
 
 struct join {
-    const std::vector<struct kube_pod> *pods;
+    std::vector<const struct kube_pod *> pods;
     std::unordered_map<std::string_view, size_t> by_uid;
     std::unordered_map<std::string, size_t> by_name; // "<namespace>/<name>"
     std::vector<struct candidate> best;              // as long as pods
@@ -48,13 +48,13 @@ static bool is_v6(const std::string &ip)
 
 static void index_pods(struct join *j)
 {
-    for (size_t i = 0; i < j->pods->size(); i++) {
-        const struct kube_pod &pod = (*j->pods)[i];
+    for (size_t i = 0; i < j->pods.size(); i++) {
+        const struct kube_pod &pod = *j->pods[i];
         if (!pod.uid.empty())
             j->by_uid.emplace(pod.uid, i);
         j->by_name.emplace(pod.ns + "/" + pod.name, i);
     }
-    j->best.resize(j->pods->size());
+    j->best.resize(j->pods.size());
 }
 
 // Whether `a` is to be asked rather than `b`, of the same pod. A strict order, so that the same lists
@@ -82,7 +82,7 @@ static void offer(struct join *j, size_t pod, struct candidate &&c)
 static size_t find_pod(const struct join *j, const struct kube_slice &slice,
                        const struct kube_endpoint &e)
 {
-    const size_t none = j->pods->size();
+    const size_t none = j->pods.size();
     size_t found = none;
     if (!e.pod_uid.empty()) {
         const auto at = j->by_uid.find(e.pod_uid);
@@ -91,7 +91,7 @@ static size_t find_pod(const struct join *j, const struct kube_slice &slice,
         const auto at = j->by_name.find(e.pod_ns + "/" + e.pod_name);
         found = at == j->by_name.end() ? none : at->second;
     }
-    return found != none && (*j->pods)[found].ns == slice.ns ? found : none;
+    return found != none && j->pods[found]->ns == slice.ns ? found : none;
 }
 
 static void join_slice(struct join *j, const struct kube_slice &slice, struct kube_joined *out)
@@ -99,11 +99,11 @@ static void join_slice(struct join *j, const struct kube_slice &slice, struct ku
     const struct kube_port *const port = kube_choose_port(slice.ports);
     for (const struct kube_endpoint &e : slice.endpoints) {
         const size_t pod = find_pod(j, slice, e);
-        if (pod == j->pods->size()) {
+        if (pod == j->pods.size()) {
             out->rejected++;
             continue;
         }
-        if (is_over((*j->pods)[pod]))
+        if (is_over(*j->pods[pod]))
             continue;
         if (port == nullptr || e.ip.empty()) {
             out->without_port++;
@@ -125,8 +125,8 @@ static void join_slice(struct join *j, const struct kube_slice &slice, struct ku
 static void join_truncated(struct join *j, const struct kube_slice &slice)
 {
     const struct kube_port *const port = kube_choose_port(slice.ports);
-    for (size_t i = 0; port != nullptr && i < j->pods->size(); i++) {
-        const struct kube_pod &pod = (*j->pods)[i];
+    for (size_t i = 0; port != nullptr && i < j->pods.size(); i++) {
+        const struct kube_pod &pod = *j->pods[i];
         const bool fit = pod.phase == "Running" && pod.ready && !pod.deleting && !pod.ip.empty();
         if (j->best[i].known || !fit || pod.ns != slice.ns)
             continue;
@@ -159,25 +159,30 @@ static struct node_record make_record(const struct kube_pod &pod, const struct c
     };
 }
 
-void kube_join(const std::vector<struct kube_slice> &slices,
-               const std::vector<struct kube_pod> &pods, const struct kube_selector &selector,
-               bool prefer_v6, struct kube_joined *out)
+void kube_join(const struct kube_store &services, const struct kube_store &pods,
+               const struct kube_selector &selector, bool prefer_v6, struct kube_joined *out)
 {
     struct join j = {};
-    j.pods = &pods;
     j.prefer_v6 = prefer_v6;
+    j.pods.reserve(pods.items.size());
+    for (const auto &[key, item] : pods.items)
+        j.pods.push_back(&item.pod);
     index_pods(&j);
-    for (const struct kube_slice &slice : slices)
-        if (kube_selector_matches(selector, slice.ns, slice.service))
-            join_slice(&j, slice, out);
-    for (const struct kube_slice &slice : slices)
-        if (slice.truncated && kube_selector_matches(selector, slice.ns, slice.service))
-            join_truncated(&j, slice);
-    for (size_t i = 0; i < pods.size(); i++) {
+    std::vector<const struct kube_slice *> slices;
+    for (const auto &[key, item] : services.items)
+        for (const struct kube_slice &slice : item.slices)
+            if (kube_selector_matches(selector, slice.ns, slice.service))
+                slices.push_back(&slice);
+    for (const struct kube_slice *slice : slices)
+        join_slice(&j, *slice, out);
+    for (const struct kube_slice *slice : slices)
+        if (slice->truncated)
+            join_truncated(&j, *slice);
+    for (size_t i = 0; i < j.pods.size(); i++) {
         if (!j.best[i].known)
             continue;
-        out->records.push_back(make_record(pods[i], j.best[i]));
-        out->namespaces.push_back(pods[i].ns);
+        out->records.push_back(make_record(*j.pods[i], j.best[i]));
+        out->namespaces.push_back(j.pods[i]->ns);
     }
     std::sort(out->namespaces.begin(), out->namespaces.end());
     const auto last = std::unique(out->namespaces.begin(), out->namespaces.end());

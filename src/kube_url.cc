@@ -44,10 +44,9 @@ static void add_parameter(std::string *url, const char *name, std::string_view v
     *url += kube_percent_encode(value);
 }
 
-std::string kube_list_url(const struct kube_list_query *query)
+std::string kube_list_path(const struct kube_list_query *query)
 {
-    std::string url = query->server;
-    url += query->resource == KUBE_SLICES ? "/apis/discovery.k8s.io/v1" : "/api/v1";
+    std::string url = query->resource == KUBE_SLICES ? "/apis/discovery.k8s.io/v1" : "/api/v1";
     if (!query->ns.empty())
         url += "/namespaces/" + kube_percent_encode(query->ns);
     url += '/';
@@ -58,6 +57,11 @@ std::string kube_list_url(const struct kube_list_query *query)
     add_parameter(&url, "continue", query->next);
     add_parameter(&url, "resourceVersion", query->resource_version);
     add_parameter(&url, "resourceVersionMatch", query->version_match);
+    if (query->watch_s > 0) {
+        add_parameter(&url, "watch", "1");
+        add_parameter(&url, "allowWatchBookmarks", "true");
+        add_parameter(&url, "timeoutSeconds", std::to_string(query->watch_s));
+    }
     return url;
 }
 

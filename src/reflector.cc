@@ -1,69 +1,291 @@
-// Lists one resource of a Kubernetes API: a state machine over http_client.
+// Lists and watches one resource of a Kubernetes API: a state machine over lister and watcher.
 #include "reflector.h"
 
 #include <algorithm>
-#include <cassert>
 
 #include <event2/event.h>
+#include <event2/util.h>
 
-#include "blob.h"
 #include "clock.h"
-#include "credentials.h"
-#include "http_client.h"
+#include "lister.h"
 #include "log.h"
+#include "watcher.h"
 
-#if defined(__aarch64__)
-#define REFLECTOR_ARCH "arm64"
-#else
-#define REFLECTOR_ARCH "amd64"
-#endif
+static constexpr int64_t SHORT_WATCH_MS = 1000;
+static constexpr unsigned SHORT_WATCHES_MAX = 3; // then the version may be the reason
+static constexpr int64_t RECENTLY_MS =
+    10 * 1000; // an expired version twice within this is a failure
+static constexpr unsigned WATCH_FAILURES_MAX = 5; // with one version; then a list may help
+static constexpr unsigned REFUSALS_MAX = 4; // a server that starts refuses everything for a moment
+static constexpr int64_t RETRY_AFTER_MAX_MS = 60 * 1000;
 
-static constexpr int64_t CONNECT_MS = 5000;
-static constexpr int64_t PAGE_MS = 30000;
-static constexpr int64_t LIST_MS = 120000;
-static constexpr size_t PAGE_MAX = 64UL * 1024 * 1024;
-// A page is parsed in one turn of the loop: 500 pods take 26 ms, a slice holds 100 endpoints.
-static constexpr int PODS_OF_A_PAGE = 100;
-static constexpr int SLICES_OF_A_PAGE = 20;
-static constexpr unsigned RESTARTS_MAX = 2; // of paging, before all is asked for at once
-static constexpr int64_t RETRY_AFTER_MAX_S = 60;
-static constexpr size_t MESSAGE_MAX = 256; // of a body that is no Status
+// What is done when the wait is over.
+enum next_step { NEXT_LIST, NEXT_WATCH };
 
-// How a list is asked for.
-enum list_mode {
-    LIST_FRESH,   // the newest state, in pages
-    LIST_CACHED,  // not older than the last, from the server's memory
-    LIST_UNPAGED, // whatever the server has in memory: when pages expire faster than they are read
-};
-
-// Lives from reflector_new to reflector_free; a list from reflector_list to its callback.
+// Lives from reflector_new to reflector_free.
 struct reflector {
     struct reflector_options options;
-    struct event *deadline;
-    struct fetch *fetch; // null: no list is under way
-    struct fetch_headers *headers;
-    std::string ca; // of the fetch under way; the credentials may get another one meanwhile
-    uint64_t token_change;
-    struct kube_list list; // staging: what the pages so far held
-    enum list_mode mode;
-    unsigned restarts;
-    bool token_retried, ca_retried;
-    bool cache_lags;          // this server's memory is behind what it tells of itself
-    std::string last_version; // of the last list that ended well
-    std::string last_warning;
+    struct lister *lister;
+    struct watcher *watcher;
+    struct event *timer;
+    struct kube_store store;
+    struct reflector_status status;
+    enum next_step next;
+    bool afresh;             // the next list must be the newest state
+    unsigned short_watches;  // in a row
+    unsigned watch_failures; // in a row, with the same version
+    unsigned watch_refusals; // in a row
+    bool watched;            // a watch was accepted once
+    unsigned pauses;         // after failures, since the last calm
+    int64_t last_pause_ms;   // when it began; the rest too is of the monotonic clock
+    int64_t expired_ms;      // when a version was last found expired
+    int64_t relist_at_ms, watch_again_at_ms;
 };
 
-static void on_list_deadline(evutil_socket_t, short, void *arg);
-static void on_page_done(void *arg, const struct fetch_result *result);
+struct reflector_pace reflector_pace_of(int64_t poll_ms)
+{
+    return {
+        .poll_ms = poll_ms,
+        .retry_ms = 800,
+        .unreachable_ms = std::clamp<int64_t>(poll_ms, 1000, 5000),
+        .failed_ms = 30 * 1000,
+        .calm_ms = 120 * 1000,
+        .watch_again_ms = 5 * 60 * 1000,
+        .relist_ms = 12 * int64_t{3600} * 1000,
+    };
+}
+
+// A number from `low` to `high`, so that replicas and failures do not march in step.
+static int64_t random_between(int64_t low, int64_t high)
+{
+    uint32_t random = 0;
+    evutil_secure_rng_get_bytes(&random, sizeof random);
+    return low + static_cast<int64_t>(random) * (high - low) / UINT32_MAX;
+}
+
+static void wait(struct reflector *r, enum next_step next, int64_t ms)
+{
+    r->status.state = REFLECTOR_WAITING;
+    r->next = next;
+    const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
+                                  .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
+    evtimer_add(r->timer, &after);
+}
+
+static void begin_list(struct reflector *r)
+{
+    // pods are too many to come in one piece
+    const bool cached = r->options.query.resource != KUBE_PODS && !r->afresh;
+    r->status.state = REFLECTOR_LISTING;
+    r->status.lists++;
+    lister_start(r->lister, cached ? r->store.version : "");
+}
+
+static void begin_watch(struct reflector *r)
+{
+    r->status.state = REFLECTOR_CONNECTING;
+    r->status.watches++;
+    watcher_start(r->watcher, r->store.version);
+}
+
+// How long to pause after a failure.
+static int64_t pause_ms(struct reflector *r, enum kube_failure failure, int64_t retry_after_ms)
+{
+    const struct reflector_pace *p = &r->options.pace;
+    const int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - r->last_pause_ms >= p->calm_ms)
+        r->pauses = 0;
+    r->last_pause_ms = now_ms;
+    const bool unreachable = failure == KUBE_UNREACHABLE;
+    const int64_t most = unreachable ? p->unreachable_ms : p->failed_ms;
+    const unsigned doublings = std::min(r->pauses++, 20U);
+    const int64_t ms = std::min(p->retry_ms << doublings, most);
+    const int64_t pause = unreachable ? random_between(ms / 2, ms) : random_between(ms, 2 * ms);
+    return std::max(pause, std::min(retry_after_ms, RETRY_AFTER_MAX_MS));
+}
+
+static void note_success(struct reflector *r)
+{
+    r->status.failures_in_row = 0;
+    r->status.current_ms = clock_monotonic_ms();
+}
+
+static void tell_error(struct reflector *r, enum kube_failure failure, bool listing,
+                       const std::string &message)
+{
+    r->status.failures++;
+    r->status.failures_in_row++;
+    const bool refused = failure == KUBE_FORBIDDEN || failure == KUBE_ABSENT;
+    const struct reflector_error error = {
+        .failure = failure,
+        .listing = listing,
+        .refused =
+            refused && listing && (!r->status.synced || r->status.failures_in_row >= REFUSALS_MAX),
+        .message = message.c_str(),
+    };
+    r->options.on_error(r->options.arg, &error);
+}
+
+static void on_list(void *arg, std::vector<struct kube_item> *items, const std::string &version)
+{
+    struct reflector *const r = static_cast<struct reflector *>(arg);
+    const struct reflector_pace *p = &r->options.pace;
+    const int64_t now_ms = clock_monotonic_ms();
+    const bool changed = kube_store_replace(&r->store, items, version);
+    const bool first = !r->status.synced;
+    r->status.synced = true;
+    r->afresh = false;
+    r->watch_failures = 0;
+    r->relist_at_ms =
+        now_ms + random_between(p->relist_ms - p->relist_ms / 5, p->relist_ms + p->relist_ms / 5);
+    note_success(r);
+    if (r->status.polling && now_ms < r->watch_again_at_ms)
+        wait(r, NEXT_LIST,
+             random_between(p->poll_ms - p->poll_ms / 10, p->poll_ms + p->poll_ms / 10));
+    else
+        begin_watch(r);
+    if (changed || first)
+        r->options.on_change(r->options.arg);
+    r->options.on_current(r->options.arg);
+}
+
+static void on_list_error(void *arg, const struct kube_answer *answer)
+{
+    struct reflector *const r = static_cast<struct reflector *>(arg);
+    r->afresh |= answer->failure == KUBE_BAD_REPLY;
+    wait(r, NEXT_LIST, pause_ms(r, answer->failure, answer->retry_after_ms));
+    tell_error(r, answer->failure, true, answer->message);
+}
+
+static void on_watch_begin(void *arg)
+{
+    struct reflector *const r = static_cast<struct reflector *>(arg);
+    if (r->status.polling)
+        log_info("%s may be watched now", kube_resource_name(r->options.query.resource));
+    r->status.state = REFLECTOR_WATCHING;
+    r->status.polling = false;
+    r->watched = true;
+    r->watch_refusals = r->watch_failures = 0;
+    note_success(r);
+    r->options.on_current(r->options.arg);
+}
+
+static void on_watch_event(void *arg, struct kube_event *event)
+{
+    struct reflector *const r = static_cast<struct reflector *>(arg);
+    r->status.events++;
+    note_success(r);
+    if (kube_store_apply(&r->store, event))
+        r->options.on_change(r->options.arg);
+    r->options.on_current(r->options.arg);
+}
+
+static void relist(struct reflector *r, bool afresh, int64_t ms)
+{
+    r->afresh |= afresh;
+    wait(r, NEXT_LIST, ms);
+}
+
+// Clean ends are nothing to speak of, but a server that knows a version no more may end each watch at once.
+static void watch_ended(struct reflector *r, const struct watch_end *end)
+{
+    const bool is_short = end->events == 0 && end->ms < SHORT_WATCH_MS;
+    r->short_watches = is_short ? r->short_watches + 1 : 0;
+    if (is_short) {
+        const int64_t ms = std::min(SHORT_WATCH_MS << std::min(r->short_watches - 1, 10U),
+                                    r->options.pace.failed_ms);
+        wait(r, r->short_watches % SHORT_WATCHES_MAX == 0 ? NEXT_LIST : NEXT_WATCH, ms);
+    } else if (clock_monotonic_ms() >= r->relist_at_ms) {
+        relist(r, false, 0);
+    } else {
+        begin_watch(r);
+    }
+}
+
+static void watch_expired(struct reflector *r)
+{
+    const int64_t now_ms = clock_monotonic_ms();
+    const bool again = r->expired_ms != 0 && now_ms - r->expired_ms < RECENTLY_MS;
+    r->expired_ms = now_ms;
+    relist(r, false, again ? pause_ms(r, KUBE_BUSY, 0) : 0);
+}
+
+// Watching is not allowed, though listing is.
+static void begin_polling(struct reflector *r)
+{
+    const struct reflector_pace *p = &r->options.pace;
+    if (!r->status.polling)
+        log_warn("%s may not be watched (the role wants the verb \"watch\"): they are listed every "
+                 "%lld ms instead",
+                 kube_resource_name(r->options.query.resource), static_cast<long long>(p->poll_ms));
+    r->status.polling = true;
+    r->watch_again_at_ms = clock_monotonic_ms() + p->watch_again_ms;
+    note_success(r);
+    wait(r, NEXT_LIST, random_between(p->poll_ms - p->poll_ms / 10, p->poll_ms));
+}
+
+static void watch_failed(struct reflector *r, const struct watch_end *end)
+{
+    const bool refused = end->failure == KUBE_FORBIDDEN || end->failure == KUBE_REFUSED ||
+                         end->failure == KUBE_ABSENT;
+    if (refused && (++r->watch_refusals >= REFUSALS_MAX || !r->watched)) {
+        begin_polling(r);
+        return;
+    }
+    const bool list = ++r->watch_failures >= WATCH_FAILURES_MAX;
+    wait(r, list ? NEXT_LIST : NEXT_WATCH, pause_ms(r, end->failure, end->retry_after_ms));
+    tell_error(r, end->failure, false, end->message);
+}
+
+static void on_watch_end(void *arg, const struct watch_end *end)
+{
+    struct reflector *const r = static_cast<struct reflector *>(arg);
+    switch (end->reason) {
+    case WATCH_ENDED: watch_ended(r, end); return;
+    case WATCH_EXPIRED: watch_expired(r); return;
+    case WATCH_DOUBTED:
+        relist(r, true, pause_ms(r, KUBE_BAD_REPLY, 0));
+        tell_error(r, KUBE_BAD_REPLY, false, end->message);
+        return;
+    case WATCH_FAILED: watch_failed(r, end); return;
+    }
+}
+
+static void on_timer(evutil_socket_t, short, void *arg)
+{
+    struct reflector *const r = static_cast<struct reflector *>(arg);
+    if (r->next == NEXT_LIST)
+        begin_list(r);
+    else
+        begin_watch(r);
+}
 
 struct reflector *reflector_new(const struct reflector_options *options)
 {
     struct reflector *r = new struct reflector();
     r->options = *options;
-    if (r->options.list_timeout_ms == 0)
-        r->options.list_timeout_ms = LIST_MS;
-    r->deadline = evtimer_new(options->base, on_list_deadline, r);
-    if (r->deadline == nullptr)
+    const struct lister_options list = {
+        .base = options->base,
+        .client = options->client,
+        .query = options->query,
+        .timeout_ms = 0,
+        .on_list = on_list,
+        .on_error = on_list_error,
+        .arg = r,
+    };
+    const struct watcher_options watch = {
+        .base = options->base,
+        .client = options->client,
+        .query = options->query,
+        .on_begin = on_watch_begin,
+        .on_event = on_watch_event,
+        .on_end = on_watch_end,
+        .arg = r,
+    };
+    r->lister = lister_new(&list);
+    r->watcher = watcher_new(&watch);
+    r->timer = evtimer_new(options->base, on_timer, r);
+    if (r->timer == nullptr)
         log_fatal("out of memory");
     return r;
 }
@@ -72,270 +294,41 @@ void reflector_free(struct reflector *r)
 {
     if (r == nullptr)
         return;
-    reflector_stop(r);
-    event_free(r->deadline);
+    lister_free(r->lister);
+    watcher_free(r->watcher);
+    event_free(r->timer);
     delete r;
 }
 
-// The fetch is over, or never was.
-static void forget_fetch(struct reflector *r)
+void reflector_start(struct reflector *r)
 {
-    r->fetch = nullptr;
-    fetch_headers_free(r->headers);
-    r->headers = nullptr;
+    if (r->status.state == REFLECTOR_STOPPED)
+        begin_list(r);
 }
 
 void reflector_stop(struct reflector *r)
 {
-    if (r->fetch == nullptr)
+    lister_stop(r->lister);
+    watcher_stop(r->watcher);
+    event_del(r->timer);
+    r->status.state = REFLECTOR_STOPPED;
+    r->status.synced = false;
+}
+
+void reflector_restart_watch(struct reflector *r)
+{
+    if (r->status.state != REFLECTOR_WATCHING)
         return;
-    fetch_cancel(r->fetch);
-    forget_fetch(r);
-    event_del(r->deadline);
-    r->list = {};
+    watcher_stop(r->watcher);
+    begin_watch(r);
 }
 
-static bool is_https(const struct reflector *r)
+const struct kube_store *reflector_store(const struct reflector *r)
 {
-    return r->options.server.starts_with("https://");
+    return &r->store;
 }
 
-static struct fetch_headers *make_headers(struct reflector *r)
+const struct reflector_status *reflector_get_status(const struct reflector *r)
 {
-    // no Accept-Encoding: curl 7.88 can not read the compressed streams of newer servers. A User-Agent
-    // that begins with "curl" or "Mozilla" would get indented JSON.
-    std::vector<std::string> lines = {
-        "Accept: application/json",
-        "User-Agent: tracer-svc/" TRACER_SVC_VERSION " (linux/" REFLECTOR_ARCH ")",
-    };
-    const std::string &token = credentials_token(r->options.credentials);
-    if (is_https(r) && !token.empty()) {
-        std::string line;
-        line.reserve(token.size() + 32); // grown text would leave copies of the token behind
-        line = "Authorization: Bearer ";
-        line += token;
-        lines.push_back(std::move(line));
-    }
-    struct fetch_headers *headers = fetch_headers_new(lines);
-    for (std::string &line : lines)
-        credentials_clear(&line);
-    return headers;
-}
-
-static std::string page_url(const struct reflector *r)
-{
-    const bool pods = r->options.resource == KUBE_PODS;
-    struct kube_list_query query = {
-        .resource = r->options.resource,
-        .server = r->options.server,
-        .ns = r->options.ns,
-        .label_selector = r->options.label_selector,
-        .field_selector = r->options.field_selector,
-        .limit = pods ? PODS_OF_A_PAGE : SLICES_OF_A_PAGE,
-        .next = r->list.next,
-        .resource_version = "",
-        .version_match = "",
-    };
-    if (r->mode == LIST_UNPAGED) {
-        query.limit = 0;
-        query.resource_version = "0";
-    } else if (r->mode == LIST_CACHED) {
-        query.limit = 0;
-        query.resource_version = r->last_version;
-        query.version_match = "NotOlderThan";
-    }
-    if (!query.next.empty()) { // a token stands for a version of its own
-        query.resource_version.clear();
-        query.version_match.clear();
-    }
-    return kube_list_url(&query);
-}
-
-// Sends the request for the next page.
-static void ask(struct reflector *r)
-{
-    struct credentials *const credentials = r->options.credentials;
-    credentials_refresh(credentials, clock_monotonic_ms());
-    if (credentials_ca(credentials) != r->ca) {
-        r->ca = credentials_ca(credentials);
-        http_client_forget(r->options.http, FETCH_SHARD_KUBERNETES);
-    }
-    r->token_change = credentials_token_changes(credentials);
-    r->headers = make_headers(r);
-    const std::string url = page_url(r);
-    const struct fetch_options options = {
-        .method = "GET",
-        .url = url.c_str(),
-        .headers = r->headers,
-        .body = nullptr,
-        .body_size = 0,
-        .max_body = PAGE_MAX,
-        .budget = nullptr,
-        .connect_timeout_ms = CONNECT_MS,
-        .timeout_ms = PAGE_MS,
-        .shard = FETCH_SHARD_KUBERNETES,
-        .fresh = false,
-        .once = false,
-        .discard = false,
-        .ca_pem = is_https(r) && !r->ca.empty() ? &r->ca : nullptr,
-        .on_data = nullptr,
-        .done = on_page_done,
-        .arg = r,
-    };
-    r->fetch = fetch_start(r->options.http, &options);
-}
-
-// Begins the list again at its first page.
-static void begin(struct reflector *r, enum list_mode mode)
-{
-    r->mode = mode;
-    r->list = {};
-    ask(r);
-}
-
-void reflector_list(struct reflector *r)
-{
-    assert(r->fetch == nullptr);
-    r->restarts = 0;
-    r->token_retried = r->ca_retried = false;
-    const int64_t ms = r->options.list_timeout_ms;
-    const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
-                                  .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
-    evtimer_add(r->deadline, &after);
-    // pods are too many to come in one piece
-    const bool cached =
-        r->options.resource != KUBE_PODS && !r->last_version.empty() && !r->cache_lags;
-    begin(r, cached ? LIST_CACHED : LIST_FRESH);
-}
-
-// Ends the list as a failure. The last thing done with `r`.
-static void fail(struct reflector *r, enum reflector_failure failure, int64_t retry_after_s,
-                 const std::string &what)
-{
-    event_del(r->deadline);
-    r->list = {};
-    const std::string message =
-        std::string("list ") + kube_resource_name(r->options.resource) + ": " + what;
-    const struct reflector_error error = {
-        .failure = failure,
-        .retry_after_ms = std::clamp<int64_t>(retry_after_s, 0, RETRY_AFTER_MAX_S) * 1000,
-        .message = message.c_str(),
-    };
-    r->options.on_error(r->options.arg, &error);
-}
-
-static void on_list_deadline(evutil_socket_t, short, void *arg)
-{
-    struct reflector *const r = static_cast<struct reflector *>(arg);
-    fetch_cancel(r->fetch);
-    forget_fetch(r);
-    fail(r, REFLECTOR_UNREACHABLE, 0, "not all pages came in time");
-}
-
-// No reply came. Other certificates may help where the handshake failed.
-static void handle_no_reply(struct reflector *r, const struct fetch_result *result)
-{
-    if (result->status == FETCH_TLS && !r->ca_retried) {
-        r->ca_retried = true;
-        credentials_reread_ca(r->options.credentials, clock_monotonic_ms());
-        if (credentials_ca(r->options.credentials) != r->ca) {
-            ask(r);
-            return;
-        }
-    }
-    std::string what = fetch_status_name(result->status);
-    if (*result->error != '\0')
-        what += std::string(": ") + result->error;
-    fail(r, REFLECTOR_UNREACHABLE, 0, what);
-}
-
-// Adds the page to the list, and asks for the next or hands the list on.
-static void handle_page(struct reflector *r, const struct fetch_result *result)
-{
-    std::string error;
-    if (!kube_parse_list(r->options.resource, result->body->data, result->body->size, &r->list,
-                         &error)) {
-        fail(r, REFLECTOR_BAD_REPLY, 0, error);
-        return;
-    }
-    if (!r->list.next.empty()) {
-        ask(r);
-        return;
-    }
-    event_del(r->deadline);
-    struct kube_list list = std::move(r->list);
-    r->list = {};
-    r->last_version = list.resource_version;
-    r->options.on_sync(r->options.arg, &list);
-}
-
-// Whether a reply that is no list is reason to ask again at once; it has been asked then.
-static bool ask_again(struct reflector *r, int code, const struct kube_status &status)
-{
-    if (code == 401 && !r->token_retried) {
-        r->token_retried = true;
-        if (credentials_token_changes(r->options.credentials) == r->token_change)
-            credentials_reread_token(r->options.credentials, clock_monotonic_ms());
-        if (credentials_token_changes(r->options.credentials) == r->token_change)
-            return false;
-        ask(r);
-        return true;
-    }
-    // A version from before a restore or a fail-over may be in this server's future. So is, with an old
-    // etcd, any version that a list not from the cache ended with, and each list would wait for it.
-    if (code == 504 && status.version_too_large)
-        r->cache_lags = true;
-    if (r->mode == LIST_CACHED && (code == 410 || r->cache_lags)) {
-        begin(r, LIST_FRESH);
-        return true;
-    }
-    if (code == 410 && !r->list.next.empty()) {
-        begin(r, r->restarts++ < RESTARTS_MAX ? LIST_FRESH : LIST_UNPAGED);
-        return true;
-    }
-    return false;
-}
-
-static enum reflector_failure failure_of(int code)
-{
-    if (code == 401)
-        return REFLECTOR_DENIED;
-    if (code == 403)
-        return REFLECTOR_FORBIDDEN;
-    if (code == 404)
-        return REFLECTOR_ABSENT;
-    return code == 429 || code >= 500 ? REFLECTOR_BUSY : REFLECTOR_REFUSED;
-}
-
-// A reply of another status than 200: whatever it holds, it is no list.
-static void handle_refusal(struct reflector *r, const struct fetch_result *result)
-{
-    struct kube_status status;
-    const char *const body = result->body->data;
-    const size_t size = result->body->size;
-    if (!kube_parse_status(body, size, &status) && size > 0)
-        status.message.assign(body, std::min(size, MESSAGE_MAX));
-    if (ask_again(r, result->http_status, status))
-        return;
-    std::string what = "HTTP " + std::to_string(result->http_status);
-    if (!status.message.empty())
-        what += ": " + status.message;
-    const int64_t retry_after_s = std::max<int64_t>(result->retry_after_s, status.retry_after_s);
-    fail(r, failure_of(result->http_status), retry_after_s, what);
-}
-
-static void on_page_done(void *arg, const struct fetch_result *result)
-{
-    struct reflector *const r = static_cast<struct reflector *>(arg);
-    forget_fetch(r);
-    if (*result->warning != '\0' && r->last_warning != result->warning) {
-        r->last_warning = result->warning;
-        log_info("the API server warns: %s", result->warning);
-    }
-    if (result->status != FETCH_DONE)
-        handle_no_reply(r, result);
-    else if (result->http_status == 200)
-        handle_page(r, result);
-    else
-        handle_refusal(r, result);
+    return &r->status;
 }

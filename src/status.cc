@@ -1,6 +1,8 @@
 // The database as a document for people and scripts. Pure.
 #include "status.h"
 
+#include <algorithm>
+
 #include "clock.h"
 #include "discovery.h"
 #include "json_text.h"
@@ -35,15 +37,19 @@ static void append_discovery(std::string *out, const struct discovery_status *d,
 {
     append_text(out, "source", d->source);
     *out += ',';
+    append_text(out, "mode", d->mode);
+    *out += ',';
     append_bool(out, "synced", d->synced);
     *out += ',';
-    append_text(out, "last-success", time_text(d->last_success_ms));
+    append_text(out, "last-success", d->age_ms < 0 ? "" : clock_text(now_ms - d->age_ms));
     *out += ",\"age-ms\":";
-    *out += d->last_success_ms ? std::to_string(now_ms - d->last_success_ms) : "null";
+    *out += d->age_ms < 0 ? "null" : std::to_string(d->age_ms);
     *out += ',';
-    append_text(out, "last-attempt", time_text(d->last_attempt_ms));
+    append_number(out, "lists", static_cast<int64_t>(d->lists));
     *out += ',';
-    append_number(out, "rounds", static_cast<int64_t>(d->rounds));
+    append_number(out, "watches", static_cast<int64_t>(d->watches));
+    *out += ',';
+    append_number(out, "events", static_cast<int64_t>(d->events));
     *out += ',';
     append_number(out, "failures", static_cast<int64_t>(d->failures));
     *out += ',';
@@ -83,7 +89,8 @@ static void append_circuit(std::string *out, const struct breaker &b)
     *out += '}';
 }
 
-static void append_node(std::string *out, const struct node &n)
+// `current_ms`: wall clock, when all nodes were last known to be there; 0: never.
+static void append_node(std::string *out, const struct node &n, int64_t current_ms)
 {
     *out += '{';
     append_text(out, "name", n.name);
@@ -102,7 +109,7 @@ static void append_node(std::string *out, const struct node &n)
     *out += ',';
     append_text(out, "first-seen", time_text(n.first_seen_ms));
     *out += ',';
-    append_text(out, "last-seen", time_text(n.last_seen_ms));
+    append_text(out, "last-seen", time_text(std::max(n.last_seen_ms, current_ms)));
     *out += ',';
     append_outcome(out, n);
     *out += ',';
@@ -119,10 +126,11 @@ std::string status_document(const struct nodes *db, const struct discovery_statu
     append_number(&out, "longest-hold-up-ms", hold_up_ms);
     out += "},\"nodes\":[";
     bool first = true;
+    const int64_t current_ms = discovery->age_ms < 0 ? 0 : now_ms - discovery->age_ms;
     for (const struct node &n : nodes_all(db)) {
         out += first ? "" : ",";
         first = false;
-        append_node(&out, n);
+        append_node(&out, n, current_ms);
     }
     return out + "]}\n";
 }

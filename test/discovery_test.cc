@@ -1,6 +1,7 @@
-// Rounds of discovery, on a scripted HTTP client and the real database.
+// Discovery, on a scripted HTTP client and the real database.
 #include "cmocka_cc.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -78,18 +79,43 @@ static void add(struct fixture *f, const char *match, int status, const std::str
     f->script->replies.push_back(reply);
 }
 
-static const struct discovery_status *status(const struct fixture *f)
+static struct discovery_status status(const struct fixture *f)
 {
     return discovery_get_status(f->discovery);
 }
 
-// Runs the loop until a round has ended that is the `rounds`th or later.
-static void run_rounds(struct fixture *f, uint64_t rounds)
+// Runs the loop until `holds`.
+static void run_until(struct fixture *f, bool (*holds)(struct fixture *f))
 {
     const int64_t end = clock_monotonic_ms() + PATIENCE_MS;
-    while (status(f)->rounds <= rounds && clock_monotonic_ms() < end)
+    while (!holds(f) && clock_monotonic_ms() < end)
         event_base_loop(f->base, EVLOOP_ONCE);
-    assert_true(status(f)->rounds > rounds);
+    assert_true(holds(f));
+}
+
+static bool is_synced(struct fixture *f)
+{
+    return status(f).synced;
+}
+
+static bool has_one_node(struct fixture *f)
+{
+    return nodes_all(f->nodes).size() == 1;
+}
+
+static bool has_three_nodes(struct fixture *f)
+{
+    return nodes_all(f->nodes).size() == 3;
+}
+
+// Adds a watch that goes on.
+static void add_watch(struct fixture *f, const char *match)
+{
+    add(f, match, 200, "", false);
+    f->script->replies.back().open = true;
+    // before the lists of the same resource
+    std::vector<struct fake_reply> *replies = &f->script->replies;
+    std::rotate(replies->begin(), replies->end() - 1, replies->end());
 }
 
 static size_t requests_of(const struct fixture *f, const char *match)
@@ -100,131 +126,180 @@ static size_t requests_of(const struct fixture *f, const char *match)
     return count;
 }
 
-static void rounds__slices_and_pods__fill_the_database(void **state)
+static void start__slices_and_pods__fill_the_database(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
     add(f, "/endpointslices", 200, kube_json_slices(0, 3, 8080, ""));
     add(f, "/pods", 200, kube_json_pods(0, 2, ""));
+    add_watch(f,
+              "/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dcontainer-tracer-node"
+              "&resourceVersion=284&watch=1");
+    add_watch(f, "/pods?labelSelector=app%3Dcontainer-tracer-backend&resourceVersion=284&watch=1");
 
     discovery_start(f->discovery);
-    assert_int_equal(f->script->requests.size(), 0);
-    run_rounds(f, 3);
+    assert_int_equal(status(f).age_ms, -1);
+    assert_string_equal(status(f).mode, "none");
+    run_until(f, is_synced);
+    event_base_loop(f->base, EVLOOP_NONBLOCK);
 
-    assert_true(status(f)->synced);
-    assert_string_equal(status(f)->source, "endpointslices");
-    assert_int_equal(status(f)->failures, 0);
-    assert_int_equal(status(f)->rejected, 1);
-    assert_true(status(f)->last_success_ms > 0);
+    assert_string_equal(status(f).source, "endpointslices");
+    assert_string_equal(status(f).mode, "watch");
+    assert_int_equal(status(f).lists, 2);
+    assert_int_equal(status(f).watches, 2);
+    assert_int_equal(status(f).failures, 0);
+    assert_int_equal(status(f).rejected, 1);
+    assert_in_range(status(f).age_ms, 0, PATIENCE_MS);
     assert_int_equal(nodes_all(f->nodes).size(), 2);
     assert_string_equal(nodes_all(f->nodes)[1].base.c_str(), "http://10.64.0.2:8080");
-    assert_int_equal(f->script->most, 2);
-    assert_non_null(strstr(f->script->requests[0].url.c_str(),
-                           "kubernetes.io%2Fservice-name%3Dcontainer-tracer-node"));
 }
 
-static void rounds__api_fails__keep_the_table_and_recover(void **state)
+static void watch__events__reach_the_database(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, "/endpointslices", 200, kube_json_slices(0, 3, 8080, ""));
+    add(f, "/pods", 200, kube_json_pods(0, 2, ""));
+    add_watch(f, "/endpointslices");
+    add_watch(f, "/pods");
+    f->script->replies[0].match = "/pods?labelSelector=app%3Dcontainer-tracer-backend&resource";
+    f->script->replies[1].match += "?labelSelector=kubernetes.io%2Fservice-name%3D"
+                                   "container-tracer-node&resource";
+    discovery_start(f->discovery);
+    run_until(f, is_synced);
+    event_base_loop(f->base, EVLOOP_NONBLOCK);
+
+    assert_int_equal(fake_push(f->http, "/pods", kube_json_event("ADDED", kube_json_pod(2, "9"))),
+                     1);
+    run_until(f, has_three_nodes);
+    fake_push(f->http, "/pods",
+              kube_json_event("DELETED", kube_json_pod(0, "10")) +
+                  kube_json_event("DELETED", kube_json_pod(1, "11")));
+    run_until(f, has_one_node);
+
+    assert_string_equal(nodes_all(f->nodes)[0].name.c_str(), "worker-2");
+    assert_int_equal(status(f).events, 3);
+}
+
+static bool has_failed_thrice(struct fixture *f)
+{
+    return status(f).failures_in_row >= 3;
+}
+
+static bool works_again(struct fixture *f)
+{
+    return has_one_node(f) && status(f).failures_in_row == 0;
+}
+
+static void poll__api_fails__keeps_the_table_and_recovers(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, "watch=1", 403, kube_json_status(403, "Forbidden", "cannot watch"));
     add(f, "/endpointslices", 200, kube_json_slices(0, 3, 8080, ""));
     add(f, "/pods", 200, kube_json_pods(0, 3, ""), false);
     add(f, "/pods", 500, "broken", false);
     add(f, "/pods", 200, "not json", false);
-    add(f, "/pods", 401, kube_json_status(401, "Unauthorized", "Unauthorized"), false);
     add(f, "/pods", 403, kube_json_status(403, "Forbidden", "cannot list pods"), false);
+    add(f, "/pods", 200, kube_json_pods(0, 1, ""));
 
     discovery_start(f->discovery);
-    run_rounds(f, 1);
-    for (uint64_t round = 2; round <= 4; round++) {
-        run_rounds(f, round);
-        assert_int_equal(status(f)->failures_in_row, round - 1);
-        assert_int_equal(nodes_all(f->nodes).size(), 3);
-    }
-    const int64_t end = clock_monotonic_ms() + PATIENCE_MS;
-    while (status(f)->failures < 4 && clock_monotonic_ms() < end)
-        event_base_loop(f->base, EVLOOP_ONCE);
-    assert_string_equal(status(f)->last_error.c_str(), "list pods: HTTP 403: cannot list pods");
-    add(f, "/pods", 200, kube_json_pods(0, 1, ""));
-    run_rounds(f, 6);
+    run_until(f, is_synced);
+    run_until(f, has_failed_thrice);
+    assert_string_equal(status(f).last_error.c_str(), "list pods: HTTP 403: cannot list pods");
+    assert_string_equal(status(f).mode, "poll");
+    assert_int_equal(nodes_all(f->nodes).size(), 3);
+    run_until(f, works_again);
 
-    assert_int_equal(status(f)->failures, 4);
-    assert_int_equal(status(f)->failures_in_row, 0);
-    assert_string_equal(status(f)->last_error.c_str(), "");
-    assert_int_equal(nodes_all(f->nodes).size(), 1);
+    assert_int_equal(status(f).failures, 3);
+    assert_string_equal(status(f).last_error.c_str(), "");
 }
 
-static void rounds__never_succeeded__are_not_synced(void **state)
+static bool has_failed_twice(struct fixture *f)
+{
+    return status(f).failures >= 2;
+}
+
+static void start__never_succeeded__is_not_synced(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
     add(f, "", 503, "");
 
     discovery_start(f->discovery);
-    run_rounds(f, 3);
+    run_until(f, has_failed_twice);
 
-    assert_false(status(f)->synced);
-    assert_string_equal(status(f)->source, "none");
-    assert_int_equal(status(f)->last_success_ms, 0);
-    assert_int_equal(status(f)->failures, 3);
+    assert_false(status(f).synced);
+    assert_string_equal(status(f).source, "none");
+    assert_int_equal(status(f).age_ms, -1);
+    assert_int_equal(nodes_all(f->nodes).size(), 0);
 }
 
-static void rounds__slices_refused__use_endpoints_in_the_same_round(void **state)
+static void start__slices_refused__uses_endpoints(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
     add(f, "/endpointslices", 403, kube_json_status(403, "Forbidden", "cannot list"));
     add(f, "/endpoints?", 200, kube_json_endpoints(0, 1000, 8080));
-    for (int round = 0; round < 2; round++) {
-        for (int page = 0; page < 4; page++)
-            add(f, "/pods", 200, kube_json_pods(page * 250, page * 250 + 250, "next"), false);
-        add(f, "/pods", 200, kube_json_pods(1000, 1200, ""), false);
-    }
+    for (int page = 0; page < 4; page++)
+        add(f, "/pods", 200, kube_json_pods(page * 250, page * 250 + 250, "next"), false);
+    add(f, "/pods", 200, kube_json_pods(1000, 1200, ""), false);
+    add_watch(f, "/endpoints?fieldSelector=metadata.name%3Dcontainer-tracer-node&resource");
 
     discovery_start(f->discovery);
-    run_rounds(f, 2);
+    run_until(f, is_synced);
 
-    assert_string_equal(status(f)->source, "endpoints");
-    assert_int_equal(status(f)->failures, 0);
+    assert_string_equal(status(f).source, "endpoints");
     assert_int_equal(nodes_all(f->nodes).size(), 1200);
     assert_int_equal(requests_of(f, "/endpointslices"), 1);
-    assert_true(requests_of(f, "/endpoints?fieldSelector=metadata.name%3Dcontainer-tracer-node") >=
-                2);
+    assert_int_equal(requests_of(f, "/endpoints?"), 2);
+    assert_string_equal(status(f).last_error.c_str(), "");
 }
 
-static void rounds__both_refused__try_slices_again(void **state)
+static void start__both_refused__tries_slices_again(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
     add(f, "/endpointslices", 404, "404 page not found", false);
     add(f, "/endpoints?", 403, kube_json_status(403, "Forbidden", "cannot list"));
-    add(f, "/pods", 200, kube_json_pods(0, 2, ""));
-    add(f, "/endpointslices", 200, kube_json_slices(0, 2, 8080, ""));
+    add(f, "/pods", 200, kube_json_pods(0, 1, ""));
+    add(f, "/endpointslices", 200, kube_json_slices(0, 1, 8080, ""));
 
     discovery_start(f->discovery);
-    run_rounds(f, 2);
+    run_until(f, is_synced);
 
-    assert_int_equal(status(f)->failures, 1);
-    assert_string_equal(status(f)->source, "endpointslices");
-    assert_int_equal(nodes_all(f->nodes).size(), 2);
+    assert_string_equal(status(f).source, "endpointslices");
+    assert_int_equal(nodes_all(f->nodes).size(), 1);
 }
 
-static void rounds__retry_after__is_obeyed(void **state)
+static bool has_checked_twice(struct fixture *f)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    add(f, "/endpointslices", 200, kube_json_slices(0, 2, 8080, ""));
-    add(f, "/pods", 429, "slow down", false);
-    f->script->replies.back().retry_after_s = 1;
-    add(f, "/pods", 200, kube_json_pods(0, 2, ""));
-
-    discovery_start(f->discovery);
-    run_rounds(f, 2);
-
-    const std::vector<struct fake_request> &requests = f->script->requests;
-    assert_in_range(requests[2].at_ms - requests[0].at_ms, 990, 5000);
-    assert_int_equal(nodes_all(f->nodes).size(), 2);
+    return requests_of(f, "/version") >= 2;
 }
 
-static void free__round_under_way__leaves_nothing(void **state)
+static bool has_watched_anew(struct fixture *f)
+{
+    return status(f).watches >= 4;
+}
+
+static void check__server_falls_silent__watches_begin_anew(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, "/version", 403, "", false);
+    add(f, "/version", 200, "", true);
+    f->script->replies.back().status = FETCH_TIMEOUT;
+    add(f, "watch=1", 200, "", true);
+    f->script->replies.back().open = true;
+    add(f, "/endpointslices", 200, kube_json_slices(0, 1, 8080, ""));
+    add(f, "/pods", 200, kube_json_pods(0, 1, ""));
+
+    discovery_start(f->discovery);
+    run_until(f, has_checked_twice);
+    assert_int_equal(status(f).watches, 2);
+    run_until(f, has_watched_anew);
+
+    assert_int_equal(status(f).lists, 2);
+    assert_int_equal(status(f).failures, 0);
+}
+
+static void free__lists_under_way__leaves_nothing(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
     discovery_start(f->discovery);
-    event_base_loop(f->base, EVLOOP_ONCE);
     assert_int_equal(f->script->under_way, 2);
 
     discovery_free(f->discovery);
@@ -287,13 +362,14 @@ static void new__in_a_cluster_without_its_files__fails(void **state)
 int main()
 {
     const struct CMUnitTest tests[] = {
-        TEST(rounds__slices_and_pods__fill_the_database),
-        TEST(rounds__api_fails__keep_the_table_and_recover),
-        TEST(rounds__never_succeeded__are_not_synced),
-        TEST(rounds__slices_refused__use_endpoints_in_the_same_round),
-        TEST(rounds__both_refused__try_slices_again),
-        TEST(rounds__retry_after__is_obeyed),
-        TEST(free__round_under_way__leaves_nothing),
+        TEST(start__slices_and_pods__fill_the_database),
+        TEST(watch__events__reach_the_database),
+        TEST(poll__api_fails__keeps_the_table_and_recovers),
+        TEST(start__never_succeeded__is_not_synced),
+        TEST(start__slices_refused__uses_endpoints),
+        TEST(start__both_refused__tries_slices_again),
+        TEST(check__server_falls_silent__watches_begin_anew),
+        TEST(free__lists_under_way__leaves_nothing),
         TEST(new__bad_options__are_named),
         TEST(new__in_a_cluster_without_its_files__fails),
     };

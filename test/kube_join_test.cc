@@ -36,10 +36,16 @@ static struct kube_slice slice(std::vector<struct kube_endpoint> endpoints)
 }
 
 static struct kube_joined join(const std::vector<struct kube_slice> &slices,
-                               const std::vector<struct kube_pod> &pods, bool prefer_v6 = false)
+                               const std::vector<struct kube_pod> &pods, bool prefer_v6 = false,
+                               const struct kube_selector &selector = {})
 {
+    struct kube_store services, known;
+    for (const struct kube_slice &slice : slices)
+        services.items[std::to_string(services.items.size())].slices.push_back(slice);
+    for (const struct kube_pod &pod : pods)
+        known.items[std::to_string(known.items.size())].pod = pod;
     struct kube_joined joined;
-    kube_join(slices, pods, {}, prefer_v6, &joined);
+    kube_join(services, known, selector, prefer_v6, &joined);
     return joined;
 }
 
@@ -202,9 +208,9 @@ static void join__same_name_in_two_namespaces__are_two_nodes(void **)
 static void join__selector_terms__are_checked(void **)
 {
     const struct kube_selector selector = {{{false, false, "svc"}}};
-    struct kube_joined joined;
 
-    kube_join({slice({endpoint("u0", "10.0.0.1")})}, {pod("u0", "t")}, selector, false, &joined);
+    const struct kube_joined joined =
+        join({slice({endpoint("u0", "10.0.0.1")})}, {pod("u0", "t")}, false, selector);
 
     assert_int_equal(joined.records.size(), 0);
     assert_int_equal(joined.rejected, 0);

@@ -3,11 +3,10 @@
 
 #include "kube_url.h"
 
-static void list_url__all_parameters__are_encoded(void **)
+static void list_path__all_parameters__are_encoded(void **)
 {
     const struct kube_list_query query = {
         .resource = KUBE_SLICES,
-        .server = "https://[fd00::1]:443",
         .ns = "contrace",
         .label_selector = "kubernetes.io/service-name=a,b in (c d)",
         .field_selector = "metadata.name!=x",
@@ -17,25 +16,33 @@ static void list_url__all_parameters__are_encoded(void **)
         .version_match = "NotOlderThan",
     };
 
-    const std::string url = kube_list_url(&query);
+    const std::string url = kube_list_path(&query);
 
-    assert_string_equal(
-        url.c_str(),
-        "https://[fd00::1]:443/apis/discovery.k8s.io/v1/namespaces/contrace/endpointslices"
-        "?labelSelector=kubernetes.io%2Fservice-name%3Da%2Cb%20in%20%28c%20d%29"
-        "&fieldSelector=metadata.name%21%3Dx&limit=500&continue=a%2B%2Fb%3D%3D"
-        "&resourceVersion=12&resourceVersionMatch=NotOlderThan");
+    assert_string_equal(url.c_str(),
+                        "/apis/discovery.k8s.io/v1/namespaces/contrace/endpointslices"
+                        "?labelSelector=kubernetes.io%2Fservice-name%3Da%2Cb%20in%20%28c%20d%29"
+                        "&fieldSelector=metadata.name%21%3Dx&limit=500&continue=a%2B%2Fb%3D%3D"
+                        "&resourceVersion=12&resourceVersionMatch=NotOlderThan");
 }
 
-static void list_url__nothing_given__has_no_query(void **)
+static void list_path__nothing_given__has_no_query(void **)
 {
     struct kube_list_query query;
-    query.server = "http://127.0.0.1:8001/prefix";
 
-    assert_string_equal(kube_list_url(&query).c_str(), "http://127.0.0.1:8001/prefix/api/v1/pods");
+    assert_string_equal(kube_list_path(&query).c_str(), "/api/v1/pods");
     query.resource = KUBE_ENDPOINTS;
-    assert_string_equal(kube_list_url(&query).c_str(),
-                        "http://127.0.0.1:8001/prefix/api/v1/endpoints");
+    assert_string_equal(kube_list_path(&query).c_str(), "/api/v1/endpoints");
+}
+
+static void list_path__watch__says_how_long(void **)
+{
+    struct kube_list_query query;
+    query.resource_version = "7";
+    query.watch_s = 300;
+
+    assert_string_equal(kube_list_path(&query).c_str(),
+                        "/api/v1/pods?resourceVersion=7&watch=1&allowWatchBookmarks=true"
+                        "&timeoutSeconds=300");
 }
 
 static void server_of__environment__brackets_ipv6(void **)
@@ -177,8 +184,9 @@ static void labels_check__table__knows_the_grammar(void **)
 int main()
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(list_url__all_parameters__are_encoded),
-        cmocka_unit_test(list_url__nothing_given__has_no_query),
+        cmocka_unit_test(list_path__all_parameters__are_encoded),
+        cmocka_unit_test(list_path__nothing_given__has_no_query),
+        cmocka_unit_test(list_path__watch__says_how_long),
         cmocka_unit_test(server_of__environment__brackets_ipv6),
         cmocka_unit_test(server_parse__table__takes_http_and_https_only),
         cmocka_unit_test(selector_parse__table__gives_labels_and_fields),

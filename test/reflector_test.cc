@@ -1,125 +1,106 @@
-// Lists of one resource, on a scripted HTTP client.
+// List and watch of one resource, on a scripted HTTP client.
 #include "cmocka_cc.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <unistd.h>
 
 #include <event2/event.h>
 
+#include "clock.h"
 #include "credentials.h"
 #include "fake_http_client.h"
 #include "kube_json.h"
+#include "log.h"
 #include "reflector.h"
+
+static constexpr int64_t PATIENCE_MS = 20000;
 
 struct fixture {
     struct event_base *base;
     struct http_client *http;
     struct fake_script *script;
-    std::string token_file, ca_file;
     struct credentials *credentials;
+    struct kube_client *client;
     struct reflector *reflector;
-    unsigned syncs, errors;
-    struct kube_list list;
-    enum reflector_failure failure;
-    int64_t retry_after_ms;
+    unsigned changes, currents, errors;
     std::string message;
+    bool refused;
+    bool stop_on_error;
 };
 
-static void put(const std::string &path, const char *text)
+static void on_change(void *arg)
 {
-    FILE *f = fopen(path.c_str(), "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    fclose(f);
+    static_cast<struct fixture *>(arg)->changes++;
 }
 
-static std::string pem(const char *inside)
+static void on_current(void *arg)
 {
-    return std::string("-----BEGIN CERTIFICATE-----\n") + inside + "\n-----END CERTIFICATE-----";
-}
-
-static std::string make_file(const char *text)
-{
-    char path[] = "/tmp/reflector_test.XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    put(path, text);
-    return path;
-}
-
-static void on_sync(void *arg, struct kube_list *list)
-{
-    struct fixture *f = static_cast<struct fixture *>(arg);
-    f->syncs++;
-    f->list = std::move(*list);
-    event_base_loopbreak(f->base);
+    static_cast<struct fixture *>(arg)->currents++;
 }
 
 static void on_error(void *arg, const struct reflector_error *error)
 {
     struct fixture *f = static_cast<struct fixture *>(arg);
     f->errors++;
-    f->failure = error->failure;
-    f->retry_after_ms = error->retry_after_ms;
     f->message = error->message;
-    event_base_loopbreak(f->base);
+    f->refused = error->refused;
+    if (f->stop_on_error)
+        reflector_stop(f->reflector);
 }
 
-static struct reflector *make_reflector(struct fixture *f, enum kube_resource resource,
-                                        const char *server, int64_t list_timeout_ms)
+// Pauses so short that tests need not wait, but for those that a test is about.
+static const struct reflector_pace QUICK = {
+    .poll_ms = 5,
+    .retry_ms = 1,
+    .unreachable_ms = 4,
+    .failed_ms = 4,
+    .calm_ms = 100000,
+    .watch_again_ms = 100000,
+    .relist_ms = 100000,
+};
+
+static void use(struct fixture *f, enum kube_resource resource, const struct reflector_pace &pace)
 {
-    const struct reflector_options options = {
+    reflector_free(f->reflector);
+    struct reflector_options options = {
         .base = f->base,
-        .http = f->http,
-        .credentials = f->credentials,
-        .resource = resource,
-        .server = server,
-        .ns = "",
-        .label_selector = "app=x",
-        .field_selector = "",
-        .list_timeout_ms = list_timeout_ms,
-        .on_sync = on_sync,
+        .client = f->client,
+        .query = {},
+        .pace = pace,
+        .on_change = on_change,
+        .on_current = on_current,
         .on_error = on_error,
         .arg = f,
     };
-    return reflector_new(&options);
+    options.query.resource = resource;
+    f->reflector = reflector_new(&options);
 }
 
 static int set_up(void **state)
 {
     struct fixture *f = new struct fixture();
+    log_configure(LOG_AS_TEXT, LOG_AT_ERROR);
     f->base = event_base_new();
     f->http = http_client_new(f->base);
     f->script = fake_http_client_script(f->http);
-    f->token_file = make_file("first");
-    f->ca_file = make_file(pem("QUFB").c_str());
     std::string error;
-    f->credentials = credentials_new(f->token_file.c_str(), f->ca_file.c_str(), 0, &error);
-    f->reflector = make_reflector(f, KUBE_PODS, "https://api", 0);
+    f->credentials = credentials_new(nullptr, nullptr, 0, &error);
+    f->client = kube_client_new(f->http, f->credentials, "https://api");
+    use(f, KUBE_PODS, QUICK);
     *state = f;
-    return f->credentials == nullptr;
+    return 0;
 }
 
 static int tear_down(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
     reflector_free(f->reflector);
+    kube_client_free(f->client);
     credentials_free(f->credentials);
     http_client_free(f->http);
     event_base_free(f->base);
-    unlink(f->token_file.c_str());
-    unlink(f->ca_file.c_str());
     delete f;
     return 0;
-}
-
-static void use(struct fixture *f, enum kube_resource resource, const char *server)
-{
-    reflector_free(f->reflector);
-    f->reflector = make_reflector(f, resource, server, 0);
 }
 
 static void add(struct fixture *f, int status, const std::string &body)
@@ -130,11 +111,33 @@ static void add(struct fixture *f, int status, const std::string &body)
     f->script->replies.push_back(reply);
 }
 
-// One list, until its callback.
-static void run(struct fixture *f)
+static void add_watch(struct fixture *f, const std::string &body)
 {
-    reflector_list(f->reflector);
-    event_base_dispatch(f->base);
+    add(f, 200, body);
+    f->script->replies.back().match = "watch=1";
+    f->script->replies.back().open = true;
+}
+
+static void add_failure(struct fixture *f, enum fetch_status status)
+{
+    struct fake_reply reply;
+    reply.status = status;
+    f->script->replies.push_back(reply);
+}
+
+static const struct reflector_status *status(const struct fixture *f)
+{
+    return reflector_get_status(f->reflector);
+}
+
+// Runs the loop until so many requests were sent and the last one was answered as far as it will be.
+static void run(struct fixture *f, size_t requests)
+{
+    const int64_t end = clock_monotonic_ms() + PATIENCE_MS;
+    while (f->script->requests.size() < requests && clock_monotonic_ms() < end)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    assert_int_equal(f->script->requests.size(), requests);
+    event_base_loop(f->base, EVLOOP_NONBLOCK);
 }
 
 static const char *url(const struct fixture *f, size_t i)
@@ -143,277 +146,322 @@ static const char *url(const struct fixture *f, size_t i)
     return f->script->requests[i].url.c_str();
 }
 
-static bool has_header(const struct fixture *f, size_t i, const char *start)
+static bool has(const struct fixture *f, size_t i, const char *part)
 {
-    for (const std::string &line : f->script->requests[i].headers)
-        if (line.starts_with(start))
-            return true;
-    return false;
+    return strstr(url(f, i), part) != nullptr;
 }
 
-static void list__two_pages_and_an_empty_one__are_handed_on_as_one(void **state)
+static size_t count(const struct fixture *f)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    add(f, 200, kube_json_pods(0, 2, "a+/="));
-    add(f, 200, kube_json_pods(2, 2, "b"));
-    add(f, 200, kube_json_pods(2, 3, ""));
-
-    run(f);
-
-    assert_int_equal(f->syncs, 1);
-    assert_int_equal(f->list.pods.size(), 3);
-    assert_string_equal(f->list.resource_version.c_str(), "284");
-    assert_string_equal(url(f, 0), "https://api/api/v1/pods?labelSelector=app%3Dx&limit=100");
-    assert_string_equal(
-        url(f, 1), "https://api/api/v1/pods?labelSelector=app%3Dx&limit=100&continue=a%2B%2F%3D");
-    assert_string_equal(url(f, 2),
-                        "https://api/api/v1/pods?labelSelector=app%3Dx&limit=100&continue=b");
+    return reflector_store(f->reflector)->items.size();
 }
 
-static void list__headers__are_those_of_the_protocol(void **state)
+static void start__list_then_watch__keeps_up(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
-    add(f, 200, kube_json_pods(0, 1, ""));
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, "");
 
-    run(f);
+    reflector_start(f->reflector);
+    reflector_start(f->reflector); // is at it already
+    run(f, 2);
+    assert_int_equal(status(f)->state, REFLECTOR_WATCHING);
+    assert_true(has(f, 1, "watch=1&allowWatchBookmarks=true"));
+    assert_true(has(f, 1, "resourceVersion=284"));
+    const int seconds = atoi(strstr(url(f, 1), "timeoutSeconds=") + strlen("timeoutSeconds="));
+    assert_in_range(seconds, 300, 600);
+    assert_int_equal(f->changes, 1);
 
-    assert_true(has_header(f, 0, "User-Agent: tracer-svc/"));
-    assert_true(has_header(f, 0, "Accept: application/json"));
-    assert_true(has_header(f, 0, "Authorization: Bearer first"));
-    assert_false(has_header(f, 0, "Accept-Encoding"));
-    assert_string_equal(f->script->requests[0].ca.c_str(), pem("QUFB").c_str());
-}
-
-static void list__plain_http__carries_no_token(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    use(f, KUBE_PODS, "http://127.0.0.1:8001");
-    add(f, 200, kube_json_pods(0, 1, ""));
-
-    run(f);
-
-    assert_int_equal(f->syncs, 1);
-    assert_false(has_header(f, 0, "Authorization"));
-}
-
-static void list__slices_again__come_from_the_cache(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    use(f, KUBE_SLICES, "https://api");
-    add(f, 200, kube_json_slices(0, 1, 80, ""));
-    add(f, 200, kube_json_slices(0, 2, 80, "next"));
-    add(f, 200, kube_json_slices(2, 3, 80, ""));
-
-    run(f);
-    run(f);
-
-    assert_int_equal(f->syncs, 2);
-    assert_int_equal(f->list.slices.size(), 2);
-    assert_non_null(strstr(url(f, 0), "limit=20"));
-    assert_null(strstr(url(f, 0), "resourceVersion"));
-    assert_non_null(strstr(url(f, 1), "&resourceVersion=284&resourceVersionMatch=NotOlderThan"));
-    assert_null(strstr(url(f, 1), "limit"));
-    assert_non_null(strstr(url(f, 2), "continue=next"));
-    assert_null(strstr(url(f, 2), "resourceVersion"));
-}
-
-static void list__cached_version_unknown__is_asked_for_afresh(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    use(f, KUBE_SLICES, "https://api");
-    const struct {
-        int code;
-        const char *message;
-    } table[] = {{410, "expired"}, {504, "Too large resource version: 9, current: 1"}};
-
-    for (const auto &row : table) {
-        add(f, 200, kube_json_slices(0, 1, 80, ""));
-        run(f);
-        f->script->requests.clear();
-        add(f, row.code, kube_json_status(row.code, "x", row.message));
-        add(f, 200, kube_json_slices(0, 2, 80, ""));
-        run(f);
-        assert_int_equal(f->script->requests.size(), 2);
-        assert_non_null(strstr(url(f, 0), "NotOlderThan"));
-        assert_null(strstr(url(f, 1), "resourceVersion"));
-        f->script->requests.clear();
-    }
-    add(f, 200, kube_json_slices(0, 2, 80, ""));
-    run(f);
-    assert_null(strstr(url(f, 0), "resourceVersion")); // it would have to wait each time
+    assert_int_equal(fake_push(f->http, "watch", kube_json_event("ADDED", kube_json_pod(7, "290"))),
+                     1);
+    assert_int_equal(count(f), 3);
+    assert_int_equal(f->changes, 2);
+    fake_push(f->http, "watch", kube_json_event("MODIFIED", kube_json_pod(7, "291"))); // the same
+    assert_int_equal(f->changes, 2);
+    fake_push(f->http, "watch", kube_json_event("DELETED", kube_json_pod(0, "292")));
+    assert_int_equal(count(f), 2);
+    assert_int_equal(f->changes, 3);
+    assert_int_equal(status(f)->events, 3);
     assert_int_equal(f->errors, 0);
 }
 
-static void list__page_2_expires__begins_again(void **state)
+static void watch__ends_cleanly__goes_on_from_its_bookmark(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
-    add(f, 200, kube_json_pods(0, 2, "a"));
-    add(f, 410, kube_json_status(410, "Expired", "too old"));
-    add(f, 200, kube_json_pods(0, 1, "b"));
-    add(f, 200, kube_json_pods(1, 2, ""));
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, kube_json_bookmark("300"));
+    add_watch(f, "");
+    reflector_start(f->reflector);
+    run(f, 2);
 
-    run(f);
+    fake_end(f->http, "watch", FETCH_DONE);
+    run(f, 3);
 
-    assert_int_equal(f->syncs, 1);
-    assert_int_equal(f->list.pods.size(), 2);
-    assert_null(strstr(url(f, 2), "continue"));
-    assert_non_null(strstr(url(f, 3), "continue=b"));
+    assert_true(has(f, 2, "watch=1"));
+    assert_true(has(f, 2, "resourceVersion=300"));
+    assert_int_equal(status(f)->lists, 1);
+    assert_int_equal(f->errors, 0);
 }
 
-static void list__page_2_expires_three_times__is_asked_for_in_one(void **state)
+static void watch__breaks_off__goes_on_from_the_same_version(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
-    for (int i = 0; i < 3; i++) {
-        add(f, 200, kube_json_pods(0, 2, "a"));
-        add(f, 410, kube_json_status(410, "Gone", "too old"));
+    const std::string event = kube_json_event("ADDED", kube_json_pod(7, "290"));
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, kube_json_bookmark("300"));
+    for (int i = 0; i < 3; i++)
+        add_watch(f, "");
+    reflector_start(f->reflector);
+    run(f, 2);
+
+    fake_push(f->http, "watch", event.substr(0, 40)); // an event that does not come in full
+    fake_end(f->http, "watch", FETCH_RESET);
+    run(f, 3);
+    fake_push(f->http, "watch", event.substr(0, 40));
+    fake_end(f->http, "watch", FETCH_DONE);
+    run(f, 4);
+
+    for (size_t i = 2; i < 4; i++) {
+        assert_true(has(f, i, "watch=1"));
+        assert_true(has(f, i, "resourceVersion=300"));
     }
-    add(f, 200, kube_json_pods(0, 3, ""));
-
-    run(f);
-
-    assert_int_equal(f->syncs, 1);
-    assert_int_equal(f->list.pods.size(), 3);
-    assert_string_equal(url(f, 6),
-                        "https://api/api/v1/pods?labelSelector=app%3Dx&resourceVersion=0");
+    assert_int_equal(count(f), 2);
+    assert_int_equal(f->errors, 2);
+    assert_string_equal(f->message.c_str(), "watch pods: it ended within an event");
+    assert_int_equal(status(f)->failures_in_row, 0); // the next was accepted
 }
 
-struct change {
-    const char *path;
-    std::string text;
-};
-
-static void change_file(void *arg)
+static void watch__version_expired__lists_once_and_goes_on(void **state)
 {
-    const struct change *c = static_cast<const struct change *>(arg);
-    put(c->path, c->text.c_str());
+    const std::string expired = kube_json_event(
+        "ERROR", kube_json_status(410, "Expired", "too old resource version: 250 (316)"));
+    for (const bool as_event : {true, false}) {
+        struct fixture *f = static_cast<struct fixture *>(*state);
+        f->script->requests.clear();
+        use(f, KUBE_SLICES, QUICK);
+        add(f, 200, kube_json_slices(0, 2, 80, ""));
+        if (as_event)
+            add_watch(f, expired);
+        else
+            add(f, 410, kube_json_status(410, "Gone", "gone"));
+        add(f, 200, kube_json_slices(0, 3, 80, ""));
+        add_watch(f, "");
+
+        reflector_start(f->reflector);
+        run(f, 4);
+
+        assert_true(has(f, 1, "watch=1"));
+        assert_true(has(f, 2, "resourceVersion=284&resourceVersionMatch=NotOlderThan"));
+        assert_true(has(f, 3, "watch=1"));
+        assert_int_equal(status(f)->state, REFLECTOR_WATCHING);
+        assert_int_equal(f->errors, 0);
+    }
 }
 
-static void list__401_and_another_token__is_tried_again_once(void **state)
+static void watch__makes_no_sense__lists_afresh(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    struct change change = {f->token_file.c_str(), "second"};
-    add(f, 401, kube_json_status(401, "Unauthorized", "Unauthorized"));
-    f->script->replies.back().before = change_file;
-    f->script->replies.back().arg = &change;
-    add(f, 200, kube_json_pods(0, 1, ""));
-
-    run(f);
-
-    assert_int_equal(f->syncs, 1);
-    assert_true(has_header(f, 0, "Authorization: Bearer first"));
-    assert_true(has_header(f, 1, "Authorization: Bearer second"));
-}
-
-static void list__401_and_the_same_token__fails(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    add(f, 401, kube_json_status(401, "Unauthorized", "Unauthorized"));
-
-    run(f);
-
-    assert_int_equal(f->errors, 1);
-    assert_int_equal(f->failure, REFLECTOR_DENIED);
-    assert_int_equal(f->script->requests.size(), 1);
-    assert_int_equal(f->message.find("first"), std::string::npos);
-}
-
-static void list__tls_fails_and_other_certificates__is_tried_again_once(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    struct change change = {f->ca_file.c_str(), pem("QkJC")};
-    struct fake_reply reply;
-    reply.status = FETCH_TLS;
-    reply.before = change_file;
-    reply.arg = &change;
-    f->script->replies = {reply};
-    add(f, 200, kube_json_pods(0, 1, ""));
-    run(f);
-    assert_int_equal(f->syncs, 1);
-    assert_string_equal(f->script->requests[1].ca.c_str(), pem("QkJC").c_str());
-    assert_int_equal(f->script->forgets, 2);
-
-    reply.before = nullptr;
-    f->script->replies = {reply};
-    run(f);
-    assert_int_equal(f->errors, 1);
-    assert_int_equal(f->failure, REFLECTOR_UNREACHABLE);
-    assert_int_equal(f->script->requests.size(), 3);
-}
-
-static void list__no_list__is_an_error_by_its_kind(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
     const struct {
-        int status; // 0: no reply
-        std::string body;
-        long retry_after_s;
-        enum reflector_failure failure;
-        int64_t retry_after_ms;
+        std::string sent;
         const char *message;
     } table[] = {
-        {403, kube_json_status(403, "Forbidden", "cannot list"), -1, REFLECTOR_FORBIDDEN, 0,
-         "list pods: HTTP 403: cannot list"},
-        {404, "404 page not found\n", -1, REFLECTOR_ABSENT, 0,
-         "list pods: HTTP 404: 404 page not found\n"},
-        {429, "slow down", 7, REFLECTOR_BUSY, 7000, "list pods: HTTP 429: slow down"},
-        {503, "", 3600, REFLECTOR_BUSY, 60000, "list pods: HTTP 503"},
-        {504, R"({"kind":"Status","details":{"retryAfterSeconds":2}})", 1, REFLECTOR_BUSY, 2000,
-         "list pods: HTTP 504"},
-        {400, kube_json_status(400, "BadRequest", "bad"), -1, REFLECTOR_REFUSED, 0,
-         "list pods: HTTP 400: bad"},
-        {410, kube_json_status(410, "Gone", "gone"), -1, REFLECTOR_REFUSED, 0,
-         "list pods: HTTP 410: gone"},
-        {302, "", -1, REFLECTOR_REFUSED, 0, "list pods: HTTP 302"},
-        {200, "{\"kind\":\"PodList\",", -1, REFLECTOR_BAD_REPLY, 0, "list pods: no valid JSON"},
-        {200, kube_json_status(200, "x", "text"), -1, REFLECTOR_BAD_REPLY, 0,
-         "list pods: want a PodList, not 'Status': text"},
-        {0, "", -1, REFLECTOR_UNREACHABLE, 0, "list pods: no-reply: scripted"},
+        {"slow down", "watch endpointslices: no valid JSON"},
+        {"{\"type\":\"ADDED\",\"object\":{}}",
+         "watch endpointslices: an event 'ADDED' without a EndpointSlice that has a name and a "
+         "version"},
+        {kube_json_status(200, "x", "y"), "watch endpointslices: no event of a watch"},
+        {kube_json_event("ERROR", kube_json_status(400, "x", "y")),
+         "watch endpointslices: error 400: y"},
     };
-
+    struct fixture *f = static_cast<struct fixture *>(*state);
     for (const auto &row : table) {
-        add(f, row.status, row.body);
-        f->script->replies.back().retry_after_s = row.retry_after_s;
-        if (row.status == 0)
-            f->script->replies.back().status = FETCH_RESET;
-        run(f);
-        assert_int_equal(f->failure, row.failure);
-        assert_int_equal(f->retry_after_ms, row.retry_after_ms);
+        f->script->requests.clear();
+        use(f, KUBE_SLICES, QUICK);
+        add(f, 200, kube_json_slices(0, 2, 80, ""));
+        add_watch(f, row.sent);
+        add(f, 200, kube_json_slices(0, 3, 80, ""));
+        add_watch(f, "");
+
+        reflector_start(f->reflector);
+        run(f, 4);
+
         assert_string_equal(f->message.c_str(), row.message);
-        assert_true(f->script->replies.empty());
+        assert_false(has(f, 2, "resourceVersion"));
+        assert_int_equal(status(f)->state, REFLECTOR_WATCHING);
     }
-    assert_int_equal(f->syncs, 0);
 }
 
-static void list__pages_without_end__stop_at_the_deadline(void **state)
+static void watch__unknown_events__are_passed_over(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
-    reflector_free(f->reflector);
-    f->reflector = make_reflector(f, KUBE_PODS, "https://api", 20);
-    add(f, 200, kube_json_pods(0, 1, "again"));
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, kube_json_event("LATER", "{}") + kube_json_bookmark("301"));
+    reflector_start(f->reflector);
+    run(f, 2);
+
+    assert_int_equal(status(f)->state, REFLECTOR_WATCHING);
+    assert_string_equal(reflector_store(f->reflector)->version.c_str(), "301");
+}
+
+static void watch__busy_server__is_asked_again_when_it_says(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add(f, 429, "slow down");
+    f->script->replies.back().retry_after_s = 1;
+    add_watch(f, "");
+
+    reflector_start(f->reflector);
+    run(f, 3);
+
+    assert_true(has(f, 2, "watch=1"));
+    assert_true(has(f, 2, "resourceVersion=284"));
+    const int64_t waited = f->script->requests[2].at_ms - f->script->requests[1].at_ms;
+    assert_in_range(waited, 990, 5000);
+    assert_int_equal(count(f), 2);
+}
+
+static void watch__fails_again_and_again__lists(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, 200, kube_json_pods(0, 2, ""));
+    for (int i = 0; i < 5; i++)
+        add(f, 500, "");
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, "");
+
+    reflector_start(f->reflector);
+    run(f, 8);
+
+    assert_true(has(f, 5, "watch=1"));
+    assert_false(has(f, 6, "watch=1"));
+    assert_int_equal(f->errors, 5);
+    assert_int_equal(status(f)->state, REFLECTOR_WATCHING);
+}
+
+static void watch__refused__polls_until_it_is_allowed(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflector_pace pace = QUICK;
+    pace.watch_again_ms = 30;
+    use(f, KUBE_PODS, pace);
+    const std::string forbidden = kube_json_status(403, "Forbidden", "cannot watch");
+    add(f, 200, kube_json_pods(0, 2, ""));
+    f->script->replies.back().match = "limit=";
     f->script->replies.back().repeat = true;
+    for (int i = 0; i < 2; i++) {
+        add(f, 403, forbidden);
+        f->script->replies.back().match = "watch=1";
+    }
+    add_watch(f, "");
 
-    run(f);
+    reflector_start(f->reflector);
+    run(f, 3);
+    assert_true(status(f)->polling);
+    const int64_t end = clock_monotonic_ms() + PATIENCE_MS;
+    while (status(f)->state != REFLECTOR_WATCHING && clock_monotonic_ms() < end)
+        event_base_loop(f->base, EVLOOP_ONCE);
 
-    assert_int_equal(f->errors, 1);
-    assert_int_equal(f->failure, REFLECTOR_UNREACHABLE);
-    assert_int_equal(f->script->under_way, 0);
+    assert_false(status(f)->polling);
+    assert_int_equal(status(f)->watches, 3);
+    assert_true(status(f)->lists > 5);
+    assert_int_equal(f->errors, 0);
 }
 
-static void stop__list_under_way__calls_nothing(void **state)
+// A server that has just begun refuses what it allowed before.
+static void watch__refused_for_a_moment__does_not_poll(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, "");
+    for (int i = 0; i < 2; i++)
+        add(f, 403, kube_json_status(403, "Forbidden", "not yet"));
+    add_watch(f, "");
+    reflector_start(f->reflector);
+    run(f, 2);
+
+    fake_end(f->http, "watch", FETCH_RESET);
+    run(f, 5);
+
+    assert_int_equal(status(f)->state, REFLECTOR_WATCHING);
+    assert_false(status(f)->polling);
+}
+
+static void watch__ends_at_once__does_not_spin_and_lists(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, 200, kube_json_pods(0, 2, ""));
+    for (int i = 0; i < 3; i++)
+        add(f, 200, "");
+    add(f, 200, kube_json_pods(0, 2, ""));
+
+    reflector_start(f->reflector);
+    run(f, 5);
+
+    assert_true(has(f, 3, "watch=1"));
+    assert_false(has(f, 4, "watch=1"));
+    assert_int_equal(f->errors, 0);
+}
+
+static void list__fails__keeps_what_was_known(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflector_pace pace = QUICK;
+    pace.relist_ms = 0;
+    use(f, KUBE_PODS, pace);
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, kube_json_bookmark("300"));
+    add_failure(f, FETCH_RESET);
+    add(f, 500, "broken");
+    add(f, 200, "{\"kind\":\"PodList\",");
     add(f, 200, kube_json_pods(0, 1, ""));
-    reflector_list(f->reflector);
+    add_watch(f, "");
+    reflector_start(f->reflector);
+    run(f, 2);
 
+    fake_end(f->http, "watch", FETCH_DONE); // it is time to list again
+    run(f, 5);
+    assert_int_equal(status(f)->failures_in_row, 3);
+    assert_int_equal(count(f), 2);
+    run(f, 7);
+
+    assert_int_equal(f->errors, 3);
+    assert_int_equal(status(f)->failures_in_row, 0);
+    assert_int_equal(count(f), 1);
+}
+
+static void list__refused__is_told_at_once(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    f->stop_on_error = true;
+    add(f, 403, kube_json_status(403, "Forbidden", "cannot list"));
+
+    reflector_start(f->reflector);
+    run(f, 1);
+
+    assert_true(f->refused);
+    assert_int_equal(status(f)->state, REFLECTOR_STOPPED);
+    assert_int_equal(f->script->under_way, 0);
+    assert_string_equal(f->message.c_str(), "list pods: HTTP 403: cannot list");
+}
+
+static void restart_watch__watching__begins_anew_from_there(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, kube_json_bookmark("300"));
+    add_watch(f, "");
+    reflector_restart_watch(f->reflector); // stopped: nothing
+    reflector_start(f->reflector);
+    run(f, 2);
+
+    reflector_restart_watch(f->reflector);
+    run(f, 3);
+
+    assert_true(has(f, 2, "resourceVersion=300"));
+    assert_int_equal(f->script->under_way, 1);
     reflector_stop(f->reflector);
-    event_base_dispatch(f->base);
-
-    assert_int_equal(f->syncs + f->errors, 0);
     assert_int_equal(f->script->under_way, 0);
-    reflector_list(f->reflector);
-    reflector_free(f->reflector);
-    f->reflector = nullptr;
-    assert_int_equal(f->script->under_way, 0);
+    assert_int_equal(count(f), 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -421,19 +469,20 @@ static void stop__list_under_way__calls_nothing(void **state)
 int main()
 {
     const struct CMUnitTest tests[] = {
-        TEST(list__two_pages_and_an_empty_one__are_handed_on_as_one),
-        TEST(list__headers__are_those_of_the_protocol),
-        TEST(list__plain_http__carries_no_token),
-        TEST(list__slices_again__come_from_the_cache),
-        TEST(list__cached_version_unknown__is_asked_for_afresh),
-        TEST(list__page_2_expires__begins_again),
-        TEST(list__page_2_expires_three_times__is_asked_for_in_one),
-        TEST(list__401_and_another_token__is_tried_again_once),
-        TEST(list__401_and_the_same_token__fails),
-        TEST(list__tls_fails_and_other_certificates__is_tried_again_once),
-        TEST(list__no_list__is_an_error_by_its_kind),
-        TEST(list__pages_without_end__stop_at_the_deadline),
-        TEST(stop__list_under_way__calls_nothing),
+        TEST(start__list_then_watch__keeps_up),
+        TEST(watch__ends_cleanly__goes_on_from_its_bookmark),
+        TEST(watch__breaks_off__goes_on_from_the_same_version),
+        TEST(watch__version_expired__lists_once_and_goes_on),
+        TEST(watch__makes_no_sense__lists_afresh),
+        TEST(watch__unknown_events__are_passed_over),
+        TEST(watch__busy_server__is_asked_again_when_it_says),
+        TEST(watch__fails_again_and_again__lists),
+        TEST(watch__refused__polls_until_it_is_allowed),
+        TEST(watch__refused_for_a_moment__does_not_poll),
+        TEST(watch__ends_at_once__does_not_spin_and_lists),
+        TEST(list__fails__keeps_what_was_known),
+        TEST(list__refused__is_told_at_once),
+        TEST(restart_watch__watching__begins_anew_from_there),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

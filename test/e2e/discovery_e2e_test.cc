@@ -33,7 +33,7 @@ static void slices__forbidden__more_than_endpoints_hold_are_found(void **)
     struct svc s = svc_start_for(&c, 1100);
 
     assert_has(database(&s), "\"source\":\"endpoints\"");
-    svc_wait_for(&s, "/v1/tracer-nodes", "\"rounds\":4,");
+    svc_wait_for(&s, "/v1/tracer-nodes", "\"mode\":\"poll\"");
     const std::string log = program_log(&s.daemon);
     assert_int_equal(count_of(log, "warn Endpoints are tried"), 1);
     assert_has(log, "endpointslices");

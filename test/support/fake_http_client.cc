@@ -19,8 +19,9 @@ struct fetch {
     struct http_client *client;
     struct event *timer;
     struct fake_reply reply;
-    fetch_done_fn done;
-    void *arg;
+    struct fetch_options options;
+    std::string url;
+    bool answered; // its head and first bytes were given
 };
 
 struct fetch_headers {
@@ -60,20 +61,18 @@ void http_client_forget(struct http_client *c, uint32_t)
     c->script.forgets++;
 }
 
-static void on_answer(evutil_socket_t, short, void *arg)
+// Ends the fetch: `body` is what was collected of the reply.
+static void finish(struct fetch *f, std::string body)
 {
-    struct fetch *const f = static_cast<struct fetch *>(arg);
     const struct fake_reply reply = f->reply;
-    const fetch_done_fn done = f->done;
-    void *const done_arg = f->arg;
+    const struct fetch_options options = f->options;
     fetch_cancel(f);
-    if (reply.before != nullptr)
-        reply.before(reply.arg);
-    struct blob *const body = blob_new(reply.body.size());
-    blob_append(body, reply.body.data(), reply.body.size());
+    struct blob *const blob = blob_new(body.size());
+    blob_append(blob, body.data(), body.size());
+    const bool head = reply.status == FETCH_DONE || reply.open || reply.status == FETCH_STOPPED;
     const struct fetch_result result = {
         .status = reply.status,
-        .http_status = reply.status == FETCH_DONE ? reply.http_status : 0,
+        .http_status = head ? reply.http_status : 0,
         .ms = 0,
         .sent = true,
         .tries = 1,
@@ -81,10 +80,67 @@ static void on_answer(evutil_socket_t, short, void *arg)
         .retry_after_s = reply.retry_after_s,
         .warning = reply.warning.c_str(),
         .error = reply.status == FETCH_DONE ? "" : "scripted",
-        .body = body,
+        .body = blob,
     };
-    done(done_arg, &result);
-    blob_unref(body);
+    options.done(options.arg, &result);
+    blob_unref(blob);
+}
+
+static bool give(struct fetch *f, const char *data, size_t size)
+{
+    if (f->options.on_data(f->options.arg, data, size))
+        return true;
+    f->reply.status = FETCH_STOPPED;
+    return false;
+}
+
+static void on_answer(evutil_socket_t, short, void *arg)
+{
+    struct fetch *const f = static_cast<struct fetch *>(arg);
+    if (f->answered) {
+        finish(f, "");
+        return;
+    }
+    if (f->reply.before != nullptr)
+        f->reply.before(f->reply.arg);
+    if (f->reply.status != FETCH_DONE || f->reply.http_status != 200) {
+        finish(f, f->reply.body);
+        return;
+    }
+    f->answered = true;
+    const bool goes_on = give(f, nullptr, 0) && give(f, f->reply.body.data(), f->reply.body.size());
+    if (!goes_on || !f->reply.open)
+        finish(f, "");
+}
+
+static bool is_open(const struct fetch *f, const char *match)
+{
+    return f->answered && f->reply.open && f->url.find(match) != f->url.npos;
+}
+
+size_t fake_push(struct http_client *c, const char *match, const std::string &text)
+{
+    const struct timeval at_once = {};
+    size_t count = 0;
+    for (struct fetch *f : c->fetches) {
+        if (!is_open(f, match))
+            continue;
+        count++;
+        if (!give(f, text.data(), text.size()))
+            evtimer_add(f->timer, &at_once);
+    }
+    return count;
+}
+
+void fake_end(struct http_client *c, const char *match, enum fetch_status status)
+{
+    const std::vector<struct fetch *> fetches = c->fetches;
+    for (struct fetch *f : fetches) {
+        if (!is_open(f, match))
+            continue;
+        f->reply.status = status;
+        finish(f, "");
+    }
 }
 
 // Takes the reply for a URL from the script. False: none is left.
@@ -103,11 +159,11 @@ static bool take_reply(struct fake_script *script, const std::string &url, struc
 
 struct fetch *fetch_start(struct http_client *c, const struct fetch_options *options)
 {
-    assert(options->shard == FETCH_SHARD_KUBERNETES && options->done != nullptr);
+    assert(options->shard == FETCH_SHARD_KUBERNETES && options->stream);
     struct fetch *f = new struct fetch();
     f->client = c;
-    f->done = options->done;
-    f->arg = options->arg;
+    f->options = *options;
+    f->url = options->url;
     f->timer = evtimer_new(c->base, on_answer, f);
     c->fetches.push_back(f);
     c->script.most = std::max(c->script.most, ++c->script.under_way);

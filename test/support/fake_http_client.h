@@ -16,6 +16,7 @@ struct fake_reply {
     long retry_after_s = -1;
     std::string warning;
     bool repeat = false;                 // answers every request of that URL, not only one
+    bool open = false;                   // a stream that goes on until fake_end
     void (*before)(void *arg) = nullptr; // called before the answer is given
     void *arg = nullptr;
 };
@@ -37,3 +38,10 @@ struct fake_script {
 
 // The script of a client; the client owns it.
 [[nodiscard]] struct fake_script *fake_http_client_script(struct http_client *c);
+
+// Sends more of the body of the streams whose URL holds `match`, from within the loop or not. Returns how
+// many there are.
+size_t fake_push(struct http_client *c, const char *match, const std::string &text);
+
+// Ends them, with that status. Not from within a callback of theirs.
+void fake_end(struct http_client *c, const char *match, enum fetch_status status);

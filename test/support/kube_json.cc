@@ -18,19 +18,33 @@ static std::string target(const std::string &n)
            "\"}";
 }
 
+std::string kube_json_pod(int i, const char *version)
+{
+    const std::string n = std::to_string(i);
+    return R"({"metadata":{"name":"t-)" + n + R"(","namespace":"ns","uid":"u)" + n +
+           R"(","resourceVersion":")" + version + R"("},"spec":{"nodeName":"worker-)" + n +
+           R"("},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],)" +
+           R"("podIP":")" + address(i) + "\"}}";
+}
+
 std::string kube_json_pods(int first, int end, const char *next)
 {
     std::string out = R"({"kind":"PodList",)" + metadata(next) + ",\"items\":[";
-    for (int i = first; i < end; i++) {
-        const std::string n = std::to_string(i);
-        out += i > first ? "," : "";
-        out +=
-            R"({"metadata":{"name":"t-)" + n + R"(","namespace":"ns","uid":"u)" + n +
-            R"("},"spec":{"nodeName":"worker-)" + n +
-            R"("},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],)" +
-            R"("podIP":")" + address(i) + "\"}}";
-    }
+    for (int i = first; i < end; i++)
+        out += (i > first ? "," : "") + kube_json_pod(i, "1");
     return out + "]}";
+}
+
+std::string kube_json_event(const char *type, const std::string &object)
+{
+    return std::string(R"({"type":")") + type + R"(","object":)" + object + "}\n";
+}
+
+std::string kube_json_bookmark(const char *version)
+{
+    return kube_json_event("BOOKMARK", R"({"kind":"Pod","metadata":{"resourceVersion":")" +
+                                           std::string(version) +
+                                           R"("},"spec":{"containers":null}})");
 }
 
 std::string kube_json_slices(int first, int end, int port, const char *next)
@@ -38,7 +52,8 @@ std::string kube_json_slices(int first, int end, int port, const char *next)
     std::string out = R"({"kind":"EndpointSliceList",)" + metadata(next) + ",\"items\":";
     if (first == end)
         return out + "null}";
-    out += R"([{"metadata":{"namespace":"ns","labels":{"kubernetes.io/service-name":)"
+    out += R"([{"metadata":{"name":"s-)" + std::to_string(first) +
+           R"(","namespace":"ns","labels":{"kubernetes.io/service-name":)"
            R"("container-tracer-node"}},"addressType":"IPv4","ports":[{"port":)" +
            std::to_string(port) + "}],\"endpoints\":[";
     for (int i = first; i < end; i++) {
