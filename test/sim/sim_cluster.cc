@@ -100,10 +100,12 @@ static std::string key_of(const struct sim_pod *pod)
     return pod->name_space + '/' + pod->name;
 }
 
-static void touch_slice(struct sim_cluster *c, struct sim_slice *slice)
+static void publish_slice(struct sim_cluster *c, enum sim_event_type type, struct sim_slice *slice)
 {
     slice->version = ++c->version;
     slice->generation++;
+    const struct sim_object object = sim_object_of_slice(slice);
+    sim_event_publish(c, type, &object, object.labels);
 }
 
 // A slice keeps its endpoints; a new one goes where there is room, or into a new slice.
@@ -118,20 +120,10 @@ static struct sim_slice *slice_with_room(struct sim_cluster *c, const std::strin
     struct sim_slice slice = {};
     slice.name_space = name_space;
     slice.service = SIM_SERVICE;
-    slice.number = c->next_slice++;
     slice.uid = new_uid(c);
     text_append(&slice.name, "%s-%04llu%c", SIM_SERVICE,
-                static_cast<unsigned long long>(slice.number), slice.uid.back());
+                static_cast<unsigned long long>(c->next_slice++), slice.uid.back());
     return &(c->slices[name_space + '/' + slice.name] = slice);
-}
-
-static struct sim_slice *slice_of(struct sim_cluster *c, const struct sim_pod *pod)
-{
-    for (auto &[key, slice] : c->slices)
-        if (slice.manual_address.empty() && slice.name_space == pod->name_space &&
-            slice.number == pod->slice)
-            return &slice;
-    return nullptr;
 }
 
 // The service selects by label, and lists no pod that has ended.
@@ -140,28 +132,76 @@ static bool is_selected(const struct sim_pod *pod)
     return pod->app == SIM_APP && pod->phase == "Running";
 }
 
-static void update_slice(struct sim_cluster *c, struct sim_pod *pod)
+// The last slice of a service stays, empty; of others the controller deletes what lists nothing.
+static bool is_only_slice(const struct sim_cluster *c, const struct sim_slice *slice)
 {
-    const std::string key = key_of(pod);
-    struct sim_slice *slice = pod->slice != UINT64_MAX ? slice_of(c, pod) : nullptr;
-    if (!slice && !is_selected(pod))
-        return;
-    if (!slice) {
-        slice = slice_with_room(c, pod->name_space);
-        pod->slice = slice->number;
-        slice->pods.push_back(key);
-    } else if (!is_selected(pod)) {
-        std::erase(slice->pods, key);
-        pod->slice = UINT64_MAX;
+    for (auto at = c->slices.lower_bound(slice->name_space + '/'); at != c->slices.end(); ++at) {
+        if (at->second.name_space != slice->name_space)
+            break;
+        if (at->second.manual_address.empty() && &at->second != slice)
+            return false;
     }
-    touch_slice(c, slice);
-    c->endpoints[pod->name_space] = ++c->version;
+    return true;
+}
+
+static void leave_slice(struct sim_cluster *c, struct sim_pod *pod)
+{
+    const std::string key = pod->slice;
+    struct sim_slice *slice = &c->slices.find(key)->second;
+    pod->slice.clear();
+    if (slice->pods.size() == 1 && !is_only_slice(c, slice)) {
+        publish_slice(c, EVENT_DELETED, slice);
+        c->slices.erase(key);
+        return;
+    }
+    std::erase(slice->pods, key_of(pod));
+    publish_slice(c, EVENT_MODIFIED, slice);
+}
+
+static void enter_slice(struct sim_cluster *c, struct sim_pod *pod)
+{
+    struct sim_slice *slice = slice_with_room(c, pod->name_space);
+    pod->slice = slice->name_space + '/' + slice->name;
+    slice->pods.push_back(key_of(pod));
+    publish_slice(c, slice->version == 0 ? EVENT_ADDED : EVENT_MODIFIED, slice);
+}
+
+static void update_endpoints(struct sim_cluster *c, const struct sim_pod *pod)
+{
+    struct sim_endpoints *e = &c->endpoints[pod->name_space];
+    const enum sim_event_type type = e->version == 0 ? EVENT_ADDED : EVENT_MODIFIED;
+    e->ready.erase(pod->number);
+    e->other.erase(pod->number);
+    if (!pod->slice.empty() && !pod->terminating)
+        (pod->ready ? e->ready : e->other)[pod->number] = pod;
+    e->version = ++c->version;
+    const struct sim_object object = sim_object_of_endpoints(c, pod->name_space);
+    sim_event_publish(c, type, &object, object.labels);
+}
+
+// The controllers' part: the slice that lists the pod, and the Endpoints object.
+static void update_service(struct sim_cluster *c, struct sim_pod *pod, bool selected)
+{
+    if (pod->slice.empty() && !selected)
+        return;
+    if (pod->slice.empty())
+        enter_slice(c, pod);
+    else if (!selected)
+        leave_slice(c, pod);
+    else
+        publish_slice(c, EVENT_MODIFIED, &c->slices.find(pod->slice)->second);
+    update_endpoints(c, pod);
 }
 
 void sim_cluster_changed(struct sim_cluster *c, struct sim_pod *pod)
 {
     pod->version = ++c->version;
-    update_slice(c, pod);
+    const struct sim_object object = sim_object_of_pod(pod);
+    sim_event_publish(c, pod->published ? EVENT_MODIFIED : EVENT_ADDED, &object,
+                      {{"app", pod->published_app}});
+    pod->published = true;
+    pod->published_app = pod->app;
+    update_service(c, pod, is_selected(pod));
 }
 
 struct sim_pod *sim_cluster_find(struct sim_cluster *c, const std::string &node)
@@ -183,7 +223,6 @@ static struct sim_pod pod_of(struct sim_cluster *c, const struct sim_pod_options
     pod.phase = options->phase.empty() ? "Running" : options->phase;
     pod.ready = options->ready;
     pod.serving = options->ready;
-    pod.slice = UINT64_MAX;
     return pod;
 }
 
@@ -252,8 +291,14 @@ void sim_cluster_remove(struct sim_cluster *c, const std::string &node)
     if (!pod)
         return;
     const std::string key = key_of(pod);
-    pod->app.clear(); // leaves its slice
-    sim_cluster_changed(c, pod);
+    if (!pod->terminating) {
+        pod->terminating = true;
+        sim_cluster_changed(c, pod);
+    }
+    pod->version = ++c->version;
+    const struct sim_object object = sim_object_of_pod(pod);
+    sim_event_publish(c, EVENT_DELETED, &object, object.labels);
+    update_service(c, pod, false);
     sim_node_free(pod->node);
     c->pods.erase(key);
     c->nodes.erase(node);
@@ -273,16 +318,27 @@ bool sim_cluster_readdress(struct sim_cluster *c, struct sim_pod *pod)
 void sim_cluster_add_slice(struct sim_cluster *c, const struct sim_slice *slice)
 {
     struct sim_slice copy = *slice;
-    copy.uid = new_uid(c);
-    copy.number = UINT64_MAX - 1;
-    touch_slice(c, &copy);
-    c->slices[copy.name_space + '/' + copy.name] = copy;
+    const std::string key = copy.name_space + '/' + copy.name;
+    const auto old = c->slices.find(key);
+    const bool is_new = old == c->slices.end();
+    const std::vector<struct sim_label> labels =
+        is_new ? std::vector<struct sim_label>{} : sim_object_of_slice(&old->second).labels;
+    copy.uid = is_new ? new_uid(c) : old->second.uid;
+    copy.generation = is_new ? 1 : old->second.generation + 1;
+    copy.version = ++c->version;
+    const struct sim_slice *added = &(c->slices[key] = copy);
+    const struct sim_object object = sim_object_of_slice(added);
+    sim_event_publish(c, is_new ? EVENT_ADDED : EVENT_MODIFIED, &object, labels);
 }
 
 bool sim_cluster_remove_slice(struct sim_cluster *c, const std::string &key)
 {
-    if (c->slices.erase(key) == 0)
+    const auto at = c->slices.find(key);
+    if (at == c->slices.end())
         return false;
-    c->version++;
+    publish_slice(c, EVENT_DELETED, &at->second);
+    for (const std::string &pod : at->second.pods)
+        c->pods.find(pod)->second.slice.clear();
+    c->slices.erase(at);
     return true;
 }

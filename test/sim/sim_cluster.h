@@ -9,6 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "sim_event.h"
+#include "sim_object.h"
+
 struct event_base;
 struct sim_node;
 
@@ -25,14 +28,24 @@ struct sim_pod {
     bool ready, terminating, serving;
     size_t number; // in the order they came: endpoints are listed by it
     uint64_t version;
-    uint64_t slice; // the number of the slice that lists it
+    std::string slice;         // the key of the slice that lists it; empty: none
+    bool published;            // watches know of it,
+    std::string published_app; // with this label
     struct sim_node *node;
+};
+
+typedef std::map<size_t, const struct sim_pod *> sim_pods_by_number;
+
+// The Endpoints object of one namespace.
+struct sim_endpoints {
+    uint64_t version;
+    sim_pods_by_number ready, other;
 };
 
 // An EndpointSlice of the service, or one that somebody wrote by hand.
 struct sim_slice {
     std::string name_space, name, uid, service;
-    uint64_t number, version, generation;
+    uint64_t version, generation;
     std::vector<std::string> pods; // keys
     std::string manual_address;    // of one that names no pod
     uint16_t manual_port;
@@ -54,12 +67,15 @@ struct sim_cluster {
     uint64_t version; // resource version
     uint64_t next_uid;
     time_t born;
-    std::vector<std::string> order;                 // node names as they were added
-    std::map<std::string, struct sim_pod> pods;     // "namespace/name" -> pod
-    std::map<std::string, std::string> nodes;       // node name -> key of its pod
-    std::map<std::string, struct sim_slice> slices; // "namespace/name" -> slice
-    std::map<std::string, uint64_t> endpoints;      // namespace -> version of its Endpoints object
-    std::map<std::string, std::string> uids;        // "kind/namespace/name" of the objects above
+    std::vector<std::string> order;                        // node names as they were added
+    std::map<std::string, struct sim_pod> pods;            // "namespace/name" -> pod
+    std::map<std::string, std::string> nodes;              // node name -> key of its pod
+    std::map<std::string, struct sim_slice> slices;        // "namespace/name" -> slice
+    std::map<std::string, struct sim_endpoints> endpoints; // by namespace
+    std::map<std::string, std::string> uids; // "kind/namespace/name" of the objects above
+    struct sim_log logs[RESOURCES];
+    sim_event_fn on_event; // may be null
+    void *arg;
 };
 
 [[nodiscard]] struct sim_cluster *sim_cluster_new(const struct sim_cluster_options *options);
@@ -83,7 +99,8 @@ struct sim_pod *sim_cluster_add(struct sim_cluster *c, const struct sim_pod_opti
 // Borrowed, or null.
 [[nodiscard]] struct sim_pod *sim_cluster_find(struct sim_cluster *c, const std::string &node);
 
-// Ends the node, its pod and all connections to it.
+// Deletes the node's pod, as a real cluster does in two steps, and ends the node and all connections
+// to it.
 void sim_cluster_remove(struct sim_cluster *c, const std::string &node);
 
 // To be called after any change of a pod's fields: versions rise as in a real cluster.

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "sim_answer.h"
+#include "sim_call.h"
 #include "sim_cluster.h"
 #include "sim_http.h"
 #include "sim_kube.h"
@@ -19,48 +20,6 @@ struct sim_control {
     struct sim_server *server;
 };
 
-// What a handler reads and answers.
-struct call {
-    struct sim_cluster *cluster;
-    struct sim_kube *kube;
-    std::string_view query;
-    struct sim_answer *answer;
-};
-
-typedef void (*call_fn)(const struct call *call);
-
-static void answer_ok(const struct call *call)
-{
-    sim_answer_text(call->answer, 200, "ok\n");
-}
-
-static void answer_bad(const struct call *call, const std::string &reason)
-{
-    sim_answer_text(call->answer, 400, reason + '\n');
-}
-
-// Of an operation that set errno.
-static void answer_done(const struct call *call, bool ok)
-{
-    if (ok)
-        answer_ok(call);
-    else
-        sim_answer_text(call->answer, 409, std::string(strerror(errno)) + '\n');
-}
-
-static std::string parameter(const struct call *call, const char *name)
-{
-    std::string value;
-    (void)text_query(call->query, name, &value);
-    return value;
-}
-
-static bool is_true(const struct call *call, const char *name, bool fallback)
-{
-    const std::string value = parameter(call, name);
-    return value.empty() ? fallback : value == "true" || value == "1";
-}
-
 static std::vector<std::string> split(std::string_view text)
 {
     std::vector<std::string> words;
@@ -70,39 +29,39 @@ static std::vector<std::string> split(std::string_view text)
 }
 
 // The nodes that `node=` names. Empty after it has answered.
-static std::vector<std::string> named_nodes(const struct call *call)
+static std::vector<std::string> named_nodes(const struct sim_call *call)
 {
-    const std::string text = parameter(call, "node");
+    const std::string text = sim_call_text(call, "node");
     std::vector<std::string> names = text == "*" ? call->cluster->order : split(text);
     for (const std::string &name : names) {
         if (sim_cluster_find(call->cluster, name))
             continue;
-        answer_bad(call, "no node '" + name + "'");
+        sim_call_bad(call, "no node '" + name + "'");
         return {};
     }
     if (names.empty())
-        answer_bad(call, "node= is missing");
+        sim_call_bad(call, "node= is missing");
     return names;
 }
 
 // The pod of the node that `name=` names; null after it has answered.
-static struct sim_pod *named_pod(const struct call *call)
+static struct sim_pod *named_pod(const struct sim_call *call)
 {
-    const std::string name = parameter(call, "name");
+    const std::string name = sim_call_text(call, "name");
     struct sim_pod *pod = sim_cluster_find(call->cluster, name);
     if (!pod)
-        answer_bad(call, "no node '" + name + "'");
+        sim_call_bad(call, "no node '" + name + "'");
     return pod;
 }
 
-static void delete_fault(const struct call *call)
+static void delete_fault(const struct sim_call *call)
 {
     bool ok = true;
     const std::vector<std::string> names = named_nodes(call);
     for (const std::string &name : names)
         ok = sim_node_heal(sim_cluster_find(call->cluster, name)->node) && ok;
     if (!names.empty())
-        answer_done(call, ok);
+        sim_call_done(call, ok);
 }
 
 // Where a redirected request is sent: the node after `name`, or the same where it is alone.
@@ -117,19 +76,19 @@ static std::string next_node_address(struct sim_cluster *c, const std::string &n
     return text;
 }
 
-static void post_fault(const struct call *call)
+static void post_fault(const struct sim_call *call)
 {
     struct sim_fault fault = {};
-    if (!sim_fault_kind_of(parameter(call, "kind"), &fault.kind)) {
-        answer_bad(call, "kind= is one of: " + sim_fault_names());
+    if (!sim_fault_kind_of(sim_call_text(call, "kind"), &fault.kind)) {
+        sim_call_bad(call, "kind= is one of: " + sim_fault_names());
         return;
     }
     if (fault.kind == FAULT_NONE) {
         delete_fault(call);
         return;
     }
-    fault.method = parameter(call, "method");
-    fault.path = parameter(call, "path");
+    fault.method = sim_call_text(call, "method");
+    fault.path = sim_call_text(call, "path");
     fault.count = text_query_number(call->query, "count", FAULT_FOR_EVER);
     fault.after_ms = text_query_number(call->query, "after", 0);
     fault.bytes = text_query_number(call->query, "bytes", 0);
@@ -141,154 +100,119 @@ static void post_fault(const struct call *call)
         ok = sim_node_add_fault(sim_cluster_find(call->cluster, name)->node, &fault) && ok;
     }
     if (!names.empty())
-        answer_done(call, ok);
+        sim_call_done(call, ok);
 }
 
-static void post_api_fault(const struct call *call)
-{
-    struct sim_kube_fault fault = {};
-    fault.kind = parameter(call, "kind");
-    fault.status = static_cast<int>(text_query_number(call->query, "status", 0));
-    if (fault.kind.empty() || fault.kind.starts_with("status"))
-        fault.kind = "status";
-    if (fault.kind == "status" && (fault.status < 400 || fault.status > 599)) {
-        answer_bad(call, "status= is missing, or none of an error");
-        return;
-    }
-    fault.path = parameter(call, "path");
-    fault.count = text_query_number(call->query, "count", FAULT_FOR_EVER);
-    fault.later_pages = text_query_number(call->query, "page", 1) >= 2;
-    fault.retry_after = static_cast<unsigned>(
-        text_query_number(call->query, "retry-after", fault.status == 429 ? 1 : 0));
-    if (sim_kube_add_fault(call->kube, &fault))
-        answer_ok(call);
-    else if (errno == 0)
-        answer_bad(call, "kind= is one of: down hang garbage null-items status");
-    else
-        answer_done(call, false);
-}
-
-static void delete_api_fault(const struct call *call)
-{
-    answer_done(call, sim_kube_heal(call->kube));
-}
-
-static void post_node(const struct call *call)
+static void post_node(const struct sim_call *call)
 {
     std::string pods;
     struct sim_pod_options options = {};
-    options.name = parameter(call, "name");
-    options.kube_node = parameter(call, "kube-node");
-    options.pod = parameter(call, "pod");
-    options.name_space = parameter(call, "namespace");
-    options.app = parameter(call, "app");
-    options.phase = parameter(call, "phase");
-    options.ready = is_true(call, "ready", true);
+    options.name = sim_call_text(call, "name");
+    options.kube_node = sim_call_text(call, "kube-node");
+    options.pod = sim_call_text(call, "pod");
+    options.name_space = sim_call_text(call, "namespace");
+    options.app = sim_call_text(call, "app");
+    options.phase = sim_call_text(call, "phase");
+    options.ready = sim_call_flag(call, "ready", true);
     options.has_pods = text_query(call->query, "pods", &pods);
     options.pods = split(pods);
     if (options.name.empty()) {
-        answer_bad(call, "name= is missing");
+        sim_call_bad(call, "name= is missing");
         return;
     }
     const struct sim_pod *pod = sim_cluster_add(call->cluster, &options);
-    answer_done(call, pod != nullptr);
+    sim_call_done(call, pod != nullptr);
     if (pod)
         call->answer->body = pod->ip + ':' + std::to_string(pod->port) + '\n';
 }
 
-static void delete_node(const struct call *call)
+static void delete_node(const struct sim_call *call)
 {
     if (!named_pod(call))
         return;
-    sim_cluster_remove(call->cluster, parameter(call, "name"));
-    answer_ok(call);
+    sim_cluster_remove(call->cluster, sim_call_text(call, "name"));
+    sim_call_ok(call);
 }
 
-static void post_node_ready(const struct call *call)
+static void post_node_ready(const struct sim_call *call)
 {
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    pod->ready = is_true(call, "ready", true);
+    pod->ready = sim_call_flag(call, "ready", true);
     pod->serving = pod->ready;
     sim_cluster_changed(call->cluster, pod);
-    answer_ok(call);
+    sim_call_ok(call);
 }
 
-static void post_node_terminating(const struct call *call)
+static void post_node_terminating(const struct sim_call *call)
 {
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    pod->terminating = is_true(call, "terminating", true);
-    pod->serving = is_true(call, "serving", true);
+    pod->terminating = sim_call_flag(call, "terminating", true);
+    pod->serving = sim_call_flag(call, "serving", true);
     sim_cluster_changed(call->cluster, pod);
-    answer_ok(call);
+    sim_call_ok(call);
 }
 
-static void post_node_readdress(const struct call *call)
+static void post_node_readdress(const struct sim_call *call)
 {
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
     const bool ok = sim_cluster_readdress(call->cluster, pod);
-    answer_done(call, ok);
+    sim_call_done(call, ok);
     if (ok)
         call->answer->body = pod->ip + ':' + std::to_string(pod->port) + '\n';
 }
 
-static void post_node_label(const struct call *call)
+static void post_node_label(const struct sim_call *call)
 {
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    pod->app = parameter(call, "app");
+    pod->app = sim_call_text(call, "app");
     sim_cluster_changed(call->cluster, pod);
-    answer_ok(call);
+    sim_call_ok(call);
 }
 
-static void post_node_phase(const struct call *call)
+static void post_node_phase(const struct sim_call *call)
 {
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    pod->phase = parameter(call, "phase");
+    pod->phase = sim_call_text(call, "phase");
     sim_cluster_changed(call->cluster, pod);
-    answer_ok(call);
+    sim_call_ok(call);
 }
 
-static void post_node_pods(const struct call *call)
+static void post_node_pods(const struct sim_call *call)
 {
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    sim_node_set_pods(pod->node, split(parameter(call, "pods")), pod->number, 0);
-    answer_ok(call);
+    sim_node_set_pods(pod->node, split(sim_call_text(call, "pods")), pod->number, 0);
+    sim_call_ok(call);
 }
 
-static void post_node_hooks(const struct call *call)
+static void post_node_hooks(const struct sim_call *call)
 {
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    pod->node->hooks = split(parameter(call, "hooks"));
-    answer_ok(call);
+    pod->node->hooks = split(sim_call_text(call, "hooks"));
+    sim_call_ok(call);
 }
 
-static void post_slices(const struct call *call)
-{
-    call->kube->options.forbid_slices = is_true(call, "forbidden", false);
-    answer_ok(call);
-}
-
-static void post_slice(const struct call *call)
+static void post_slice(const struct sim_call *call)
 {
     struct in_addr address;
     struct sim_slice slice = {};
-    slice.name = parameter(call, "name");
-    slice.name_space = parameter(call, "namespace");
-    slice.service = parameter(call, "service");
-    slice.manual_address = parameter(call, "address");
+    slice.name = sim_call_text(call, "name");
+    slice.name_space = sim_call_text(call, "namespace");
+    slice.service = sim_call_text(call, "service");
+    slice.manual_address = sim_call_text(call, "address");
     const uint64_t port = text_query_number(call->query, "port", 0);
     if (slice.name_space.empty())
         slice.name_space = call->cluster->options.name_space;
@@ -296,22 +220,22 @@ static void post_slice(const struct call *call)
         slice.service = SIM_SERVICE;
     if (slice.name.empty() || port == 0 || port > UINT16_MAX ||
         inet_pton(AF_INET, slice.manual_address.c_str(), &address) != 1) {
-        answer_bad(call, "name=, address= and port= are needed");
+        sim_call_bad(call, "name=, address= and port= are needed");
         return;
     }
     slice.manual_port = static_cast<uint16_t>(port);
     sim_cluster_add_slice(call->cluster, &slice);
-    answer_ok(call);
+    sim_call_ok(call);
 }
 
-static void delete_slice(const struct call *call)
+static void delete_slice(const struct sim_call *call)
 {
-    std::string name_space = parameter(call, "namespace");
+    std::string name_space = sim_call_text(call, "namespace");
     if (name_space.empty())
         name_space = call->cluster->options.name_space;
     errno = ENOENT;
-    answer_done(
-        call, sim_cluster_remove_slice(call->cluster, name_space + '/' + parameter(call, "name")));
+    sim_call_done(call, sim_cluster_remove_slice(call->cluster,
+                                                 name_space + '/' + sim_call_text(call, "name")));
 }
 
 static void append_server(std::string *out, const struct sim_server *s)
@@ -331,9 +255,9 @@ static void append_stats(std::string *out, const struct sim_stats *stats,
     text_append_json(out, stats->last_head);
 }
 
-static void get_stats(const struct call *call)
+static void get_stats(const struct sim_call *call)
 {
-    const std::string wanted = parameter(call, "node");
+    const std::string wanted = sim_call_text(call, "node");
     std::string body = "{\"nodes\":{";
     const char *comma = "";
     for (const std::string &name : call->cluster->order) {
@@ -349,8 +273,10 @@ static void get_stats(const struct call *call)
     }
     body += "},\"api\":";
     append_stats(&body, &call->kube->stats, call->kube->server);
-    text_append(&body, ",\"failures\":%llu}}\n",
+    text_append(&body, ",\"failures\":%llu,\"resources\":",
                 static_cast<unsigned long long>(call->kube->failures));
+    sim_call_append_resources(&body, call->kube);
+    body += "}}\n";
     sim_answer_json(call->answer, 200, body);
 }
 
@@ -360,19 +286,21 @@ static void reset_server(struct sim_server *s)
     s->aborted = 0;
 }
 
-static void delete_stats(const struct call *call)
+static void delete_stats(const struct sim_call *call)
 {
     for (auto &[key, pod] : call->cluster->pods) {
         pod.node->stats = {};
         reset_server(pod.node->server);
     }
     call->kube->stats = {};
+    for (struct sim_resource_stats &stats : call->kube->resources)
+        stats = {};
     call->kube->failures = 0;
     reset_server(call->kube->server);
-    answer_ok(call);
+    sim_call_ok(call);
 }
 
-static void get_nodes(const struct call *call)
+static void get_nodes(const struct sim_call *call)
 {
     std::string body;
     for (const std::string &name : call->cluster->order) {
@@ -384,12 +312,10 @@ static void get_nodes(const struct call *call)
 
 static const struct {
     const char *method, *path;
-    call_fn handle;
+    sim_call_fn handle;
 } routes[] = {
     {"POST", "/fault", post_fault},
     {"DELETE", "/fault", delete_fault},
-    {"POST", "/api-fault", post_api_fault},
-    {"DELETE", "/api-fault", delete_api_fault},
     {"GET", "/nodes", get_nodes},
     {"POST", "/node", post_node},
     {"DELETE", "/node", delete_node},
@@ -400,7 +326,6 @@ static const struct {
     {"POST", "/node-phase", post_node_phase},
     {"POST", "/node-pods", post_node_pods},
     {"POST", "/node-hooks", post_node_hooks},
-    {"POST", "/slices", post_slices},
     {"POST", "/slice", post_slice},
     {"DELETE", "/slice", delete_slice},
     {"GET", "/stats", get_stats},
@@ -411,12 +336,15 @@ static void on_control_request(struct sim_conn *c, const struct sim_request *r, 
 {
     const struct sim_control *control = static_cast<const struct sim_control *>(arg);
     struct sim_answer a = {};
-    const struct call call = {
+    const struct sim_call call = {
         .cluster = control->cluster, .kube = control->kube, .query = r->query, .answer = &a};
     sim_answer_text(&a, 404, "no such control request\n");
     for (const auto &route : routes)
         if (r->method == route.method && r->path == route.path)
             route.handle(&call);
+    const sim_call_fn handle = sim_call_find(r->method, r->path);
+    if (handle)
+        handle(&call);
     sim_answer_send(c, &a);
 }
 

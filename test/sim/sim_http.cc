@@ -22,6 +22,8 @@ struct sim_conn {
     struct bufferevent *stream;
     struct event *timer; // null until first used
     sim_conn_fn step, fill;
+    sim_conn_end_fn on_end;
+    void *owner;
     struct sim_request request;
     struct sim_play play;
     std::string head, path, body;
@@ -35,6 +37,8 @@ struct sim_conn {
 
 static void conn_free(struct sim_conn *c)
 {
+    if (c->on_end)
+        c->on_end(c->owner);
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -58,9 +62,14 @@ static void conn_end(struct sim_conn *c)
         conn_free(c);
 }
 
-static size_t output_size(struct sim_conn *c)
+static size_t output_size(const struct sim_conn *c)
 {
     return evbuffer_get_length(bufferevent_get_output(c->stream));
+}
+
+bool sim_request_has_header(const struct sim_request *r, std::string_view name)
+{
+    return sim_request_header(r, name).data() != nullptr;
 }
 
 std::string_view sim_request_header(const struct sim_request *r, std::string_view name)
@@ -249,6 +258,22 @@ const struct sim_request *sim_conn_request(const struct sim_conn *c)
 struct sim_play *sim_conn_play(struct sim_conn *c)
 {
     return &c->play;
+}
+
+void sim_conn_own(struct sim_conn *c, sim_conn_end_fn on_end, void *arg)
+{
+    c->on_end = on_end;
+    c->owner = arg;
+}
+
+void *sim_conn_owner(const struct sim_conn *c)
+{
+    return c->owner;
+}
+
+size_t sim_conn_waiting(const struct sim_conn *c)
+{
+    return output_size(c);
 }
 
 // A plain connection with nothing queued is written to directly: that saves the two changes of the

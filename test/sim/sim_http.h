@@ -24,7 +24,10 @@ struct sim_request {
 [[nodiscard]] std::string_view sim_request_header(const struct sim_request *r,
                                                   std::string_view name);
 
+[[nodiscard]] bool sim_request_has_header(const struct sim_request *r, std::string_view name);
+
 typedef void (*sim_conn_fn)(struct sim_conn *c);
+typedef void (*sim_conn_end_fn)(void *arg);
 
 // What a reply that is sent by and by remembers between two steps.
 struct sim_play {
@@ -41,6 +44,14 @@ void sim_conn_new(struct sim_server *server, int fd);
 
 [[nodiscard]] const struct sim_request *sim_conn_request(const struct sim_conn *c);
 [[nodiscard]] struct sim_play *sim_conn_play(struct sim_conn *c);
+
+// Whoever sends a reply without end is told when the connection ends, whichever way. A null `on_end`
+// undoes that.
+void sim_conn_own(struct sim_conn *c, sim_conn_end_fn on_end, void *arg);
+[[nodiscard]] void *sim_conn_owner(const struct sim_conn *c);
+
+// Bytes that wait to be sent.
+[[nodiscard]] size_t sim_conn_waiting(const struct sim_conn *c);
 
 // Sends bytes as they are.
 void sim_conn_write(struct sim_conn *c, std::string_view bytes);

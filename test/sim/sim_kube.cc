@@ -73,22 +73,29 @@ static void answer_forbidden(const struct sim_target *t, const char *verb, struc
     a->headers += "X-Content-Type-Options: nosniff\r\n";
 }
 
-static bool is_watch(std::string_view query)
+static bool may_watch(const struct sim_kube *k, std::string_view path)
 {
-    std::string value;
-    return text_query(query, "watch", &value) && value != "0" && value != "false";
+    for (const std::string &part : k->unwatched)
+        if (path.find(part) != std::string_view::npos)
+            return false;
+    return true;
 }
 
-// This server's role may list, not watch: clients poll it.
-static void answer_resource(struct sim_kube *k, const struct sim_target *t,
+// Leaves `a` without a status where a watch has begun on `c`.
+static void answer_resource(struct sim_kube *k, struct sim_conn *c, const struct sim_target *t,
                             const struct sim_request *r, struct sim_answer *a)
 {
-    if (t->resource == RESOURCE_SLICES && k->options.forbid_slices)
-        answer_forbidden(t, is_watch(r->query) ? "watch" : "list", a);
-    else if (is_watch(r->query))
-        answer_forbidden(t, "watch", a);
-    else
+    const bool is_watch = sim_watch_is_asked(r->query);
+    if ((t->resource == RESOURCE_SLICES && k->options.forbid_slices) ||
+        (is_watch && !may_watch(k, r->path))) {
+        answer_forbidden(t, is_watch ? "watch" : "list", a);
+    } else if (is_watch) {
+        (void)sim_watch_start(&k->watches, c, t, r, a);
+    } else {
+        sim_event_keep(k->options.cluster, t->resource);
         sim_list_answer(k->options.cluster, t, r, a);
+    }
+    k->resources[t->resource].bytes += a->body.size();
 }
 
 static bool is_allowed(const struct sim_kube *k, const struct sim_request *r)
@@ -97,7 +104,8 @@ static bool is_allowed(const struct sim_kube *k, const struct sim_request *r)
            sim_request_header(r, "Authorization") == "Bearer " + k->options.token;
 }
 
-static void kube_answer(struct sim_kube *k, const struct sim_request *r, struct sim_answer *a)
+static void kube_answer(struct sim_kube *k, struct sim_conn *c, const struct sim_request *r,
+                        struct sim_answer *a)
 {
     struct sim_target target = {};
     target.page_limit = k->options.page_limit;
@@ -112,7 +120,7 @@ static void kube_answer(struct sim_kube *k, const struct sim_request *r, struct 
     } else if (r->path == "/readyz" || r->path == "/livez" || r->path == "/healthz") {
         sim_answer_text(a, 200, "ok");
     } else if (parse_target(r->path, &target)) {
-        answer_resource(k, &target, r, a);
+        answer_resource(k, c, &target, r, a);
     } else {
         sim_answer_text(a, 404, "404 page not found\n");
     }
@@ -132,6 +140,8 @@ static void append_chunks(std::string *out, std::string_view body)
 
 static void kube_send(struct sim_conn *c, const struct sim_request *r, const struct sim_answer *a)
 {
+    if (a->status == 0) // a watch has begun
+        return;
     if (a->body.size() <= LENGTH_MAX) {
         sim_answer_send(c, a);
         return;
@@ -181,7 +191,7 @@ static void answer_status(const struct sim_kube_fault *f, const struct sim_reque
     if (f->status == 401) {
         sim_list_status(a, 401, "Unauthorized", "");
     } else if (f->status == 403) {
-        answer_forbidden(&target, is_watch(r->query) ? "watch" : "list", a);
+        answer_forbidden(&target, sim_watch_is_asked(r->query) ? "watch" : "list", a);
     } else if (f->status == 410) {
         sim_list_status(a, 410,
                         "The provided continue parameter is too old to display a consistent list "
@@ -217,7 +227,7 @@ static void play_fault(struct sim_kube *k, struct sim_conn *c, const struct sim_
         sim_answer_text(&a, 200, "\x01\x02 no JSON {[");
         a.headers = "Content-Type: application/json\r\n";
     } else if (f->kind == "null-items") {
-        kube_answer(k, r, &a);
+        kube_answer(k, c, r, &a);
         drop_items(&a);
     } else {
         answer_status(f, r, &a);
@@ -225,11 +235,39 @@ static void play_fault(struct sim_kube *k, struct sim_conn *c, const struct sim_
     kube_send(c, r, &a);
 }
 
+// The target of the request line, as sent.
+static std::string target_text(const struct sim_request *r)
+{
+    std::string_view head = r->head;
+    text_next(&head, ' ');
+    return std::string(text_next(&head, ' '));
+}
+
+static void count_request(struct sim_kube *k, const struct sim_request *r)
+{
+    std::string token;
+    struct sim_target target = {};
+    sim_stats_count(&k->stats, r->method, r->path);
+    k->stats.last_head = r->head;
+    if (!parse_target(r->path, &target))
+        return;
+    struct sim_resource_stats *s = &k->resources[target.resource];
+    s->user_agent = sim_request_header(r, "User-Agent");
+    s->accept_encodings += sim_request_has_header(r, "Accept-Encoding");
+    if (sim_watch_is_asked(r->query)) {
+        s->watch_requests++;
+        s->last_watch = target_text(r);
+        return;
+    }
+    s->pages++;
+    s->lists += !text_query(r->query, "continue", &token) || token.empty();
+    s->last_list = target_text(r);
+}
+
 static void on_kube_request(struct sim_conn *c, const struct sim_request *r, void *arg)
 {
     struct sim_kube *k = static_cast<struct sim_kube *>(arg);
-    sim_stats_count(&k->stats, r->method, r->path);
-    k->stats.last_head = r->head;
+    count_request(k, r);
     struct sim_kube_fault *found = find_fault(k, r);
     if (found) {
         const struct sim_kube_fault fault = *found;
@@ -237,7 +275,7 @@ static void on_kube_request(struct sim_conn *c, const struct sim_request *r, voi
         return;
     }
     struct sim_answer a = {};
-    kube_answer(k, r, &a);
+    kube_answer(k, c, r, &a);
     kube_send(c, r, &a);
 }
 
@@ -252,8 +290,12 @@ struct sim_kube *sim_kube_new(const struct sim_kube_options *options)
                                               .on_request = on_kube_request,
                                               .arg = k};
     k->server = sim_server_new(&server);
-    if (k->server)
+    if (k->server) {
+        sim_watches_start(&k->watches, options->cluster, k->resources);
+        if (options->forbid_watches)
+            sim_kube_forbid_watches(k, "", true);
         return k;
+    }
     delete k;
     return nullptr;
 }
@@ -263,6 +305,7 @@ void sim_kube_free(struct sim_kube *k)
     if (!k)
         return;
     sim_server_free(k->server);
+    sim_watches_stop(&k->watches);
     delete k;
 }
 
@@ -285,4 +328,13 @@ bool sim_kube_heal(struct sim_kube *k)
 {
     k->faults.clear();
     return sim_server_set_mode(k->server, SIM_LISTENS);
+}
+
+void sim_kube_forbid_watches(struct sim_kube *k, const std::string &part, bool forbidden)
+{
+    if (part.empty())
+        k->unwatched.clear();
+    std::erase(k->unwatched, part);
+    if (forbidden)
+        k->unwatched.push_back(part);
 }

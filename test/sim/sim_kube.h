@@ -1,4 +1,4 @@
-// The Kubernetes API server: lists of pods, endpointslices and endpoints, with selectors, pages,
+// The Kubernetes API server: lists and watches of pods, endpointslices and endpoints, with selectors, pages,
 // resource versions and permissions, and the faults of the server itself.
 #pragma once
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim_stats.h"
+#include "sim_watch.h"
 
 struct event_base;
 struct sim_cluster;
@@ -28,13 +29,16 @@ struct sim_kube_options {
     struct ssl_ctx_st *tls; // null: plain. Borrowed.
     std::string token;      // empty: anybody may ask
     uint64_t page_limit;    // 0: none
-    bool forbid_slices;
+    bool forbid_slices, forbid_watches;
 };
 
 struct sim_kube {
     struct sim_kube_options options;
     struct sim_server *server;
     struct sim_stats stats;
+    struct sim_resource_stats resources[RESOURCES];
+    struct sim_watches watches;
+    std::vector<std::string> unwatched; // parts of paths that may not be watched
     std::vector<struct sim_kube_fault> faults;
     uint64_t failures; // injected
 };
@@ -47,3 +51,6 @@ void sim_kube_free(struct sim_kube *k);
 // where the kind is unknown.
 [[nodiscard]] bool sim_kube_add_fault(struct sim_kube *k, const struct sim_kube_fault *fault);
 [[nodiscard]] bool sim_kube_heal(struct sim_kube *k);
+
+// Whether the caller's role may watch paths that contain `part`. Open watches stay.
+void sim_kube_forbid_watches(struct sim_kube *k, const std::string &part, bool forbidden);

@@ -7,7 +7,7 @@
 #include "sim_text.h"
 
 struct list {
-    std::vector<struct sim_requirement> labels, fields;
+    struct sim_filter filter;
     std::string start; // the key before the page's first
     uint64_t version;  // of the list, as its first page had it
     uint64_t limit;    // 0: none
@@ -33,18 +33,26 @@ static const char *reason_of(int code)
     return "InternalError";
 }
 
+void sim_list_append_status(std::string *out, int code, std::string_view message,
+                            std::string_view details)
+{
+    *out += "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+            "\"message\":";
+    text_append_json(out, message);
+    text_append(out, ",\"reason\":\"%s\"", reason_of(code));
+    if (!details.empty())
+        *out += ",\"details\":" + std::string(details);
+    text_append(out, ",\"code\":%d}", code);
+}
+
 void sim_list_status(struct sim_answer *a, int code, std::string_view message,
                      std::string_view details)
 {
     a->status = code;
     a->headers = CONTENT_TYPE;
-    a->body = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-              "\"message\":";
-    text_append_json(&a->body, message);
-    text_append(&a->body, ",\"reason\":\"%s\"", reason_of(code));
-    if (!details.empty())
-        a->body += ",\"details\":" + std::string(details);
-    text_append(&a->body, ",\"code\":%d}\n", code);
+    a->body.clear();
+    sim_list_append_status(&a->body, code, message, details);
+    a->body += '\n';
 }
 
 // Tokens are opaque; this one needs percent-encoding: a + that is not encoded arrives as a blank.
@@ -132,30 +140,47 @@ static bool read_version(const struct sim_cluster *c, std::string_view query, st
     return true;
 }
 
-static bool read_selectors(std::string_view query, bool is_pods, struct list *list,
-                           struct sim_answer *a)
+bool sim_filter_read(const struct sim_target *target, std::string_view query,
+                     struct sim_filter *filter, struct sim_answer *a)
 {
     std::string text, message;
+    filter->name_space = target->name_space;
     if (text_query(query, "labelSelector", &text) &&
-        !selector_parse_labels(text, &list->labels, &message)) {
+        !selector_parse_labels(text, &filter->labels, &message)) {
         sim_list_status(a, 400, message, "");
         return false;
     }
     if (text_query(query, "fieldSelector", &text) &&
-        !selector_parse_fields(text, is_pods, &list->fields, &message)) {
+        !selector_parse_fields(text, target->resource == RESOURCE_PODS, &filter->fields,
+                               &message)) {
         sim_list_status(a, 400, message, "");
         return false;
     }
     return true;
 }
 
-static bool is_listed(const struct list *list, const std::string &name_space,
-                      const struct sim_object *object)
+bool sim_filter_matches(const struct sim_filter *filter, const std::string &name_space,
+                        const std::string &name, const std::vector<struct sim_label> &labels)
 {
-    return (name_space.empty() || object->name_space == name_space) && object->key > list->start &&
-           selector_matches(list->labels, object->labels) &&
-           selector_matches(list->fields, {{"metadata.name", object->name},
-                                           {"metadata.namespace", object->name_space}});
+    return (filter->name_space.empty() || name_space == filter->name_space) &&
+           selector_matches(filter->labels, labels) &&
+           selector_matches(filter->fields,
+                            {{"metadata.name", name}, {"metadata.namespace", name_space}});
+}
+
+std::string sim_list_headers(enum sim_resource resource)
+{
+    std::string headers = CONTENT_TYPE;
+    if (resource == RESOURCE_ENDPOINTS)
+        headers += "Warning: 299 - \"v1 Endpoints is deprecated in v1.33+; use "
+                   "discovery.k8s.io/v1 EndpointSlice\"\r\n";
+    return headers;
+}
+
+static bool is_listed(const struct list *list, const struct sim_object *object)
+{
+    return object->key > list->start &&
+           sim_filter_matches(&list->filter, object->name_space, object->name, object->labels);
 }
 
 static void answer_page(struct sim_cluster *c, const struct sim_target *target,
@@ -165,7 +190,7 @@ static void answer_page(struct sim_cluster *c, const struct sim_target *target,
     std::string items, last, token;
     uint64_t count = 0;
     for (const struct sim_object &object : sim_objects(c, target->resource)) {
-        if (!is_listed(list, target->name_space, &object))
+        if (!is_listed(list, &object))
             continue;
         if (list->limit > 0 && count == list->limit) {
             token = token_of(list->version, last);
@@ -194,16 +219,14 @@ void sim_list_answer(struct sim_cluster *c, const struct sim_target *target,
                      const struct sim_request *r, struct sim_answer *a)
 {
     struct list list = {};
-    const bool is_pods = target->resource == RESOURCE_PODS;
     const std::string_view accept = sim_request_header(r, "Accept");
-    list.metadata_only = is_pods && accept.find("as=PartialObjectMetadataList") != accept.npos;
+    list.metadata_only = target->resource == RESOURCE_PODS &&
+                         accept.find("as=PartialObjectMetadataList") != accept.npos;
     if (read_page(c, r->query, &list, a) && read_version(c, r->query, &list, a) &&
-        read_selectors(r->query, is_pods, &list, a)) {
+        sim_filter_read(target, r->query, &list.filter, a)) {
         if (target->page_limit > 0 && list.limit > target->page_limit)
             list.limit = target->page_limit;
         answer_page(c, target, &list, a);
     }
-    if (target->resource == RESOURCE_ENDPOINTS)
-        a->headers += "Warning: 299 - \"v1 Endpoints is deprecated in v1.33+; use "
-                      "discovery.k8s.io/v1 EndpointSlice\"\r\n";
+    a->headers = sim_list_headers(target->resource);
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim_object.h"
 
@@ -16,9 +17,29 @@ struct sim_target {
     uint64_t page_limit;    // 0: none
 };
 
+// Which objects of a resource a list or a watch is about.
+struct sim_filter {
+    std::string name_space; // empty: cluster-wide
+    std::vector<struct sim_requirement> labels, fields;
+};
+
+// Reads the selectors of a query. False after it has answered.
+[[nodiscard]] bool sim_filter_read(const struct sim_target *target, std::string_view query,
+                                   struct sim_filter *filter, struct sim_answer *a);
+[[nodiscard]] bool sim_filter_matches(const struct sim_filter *filter,
+                                      const std::string &name_space, const std::string &name,
+                                      const std::vector<struct sim_label> &labels);
+
+// The lines of the head that go with a resource.
+[[nodiscard]] std::string sim_list_headers(enum sim_resource resource);
+
 // Turns `a` into a Status of this code. `details`: a JSON object, or empty.
 void sim_list_status(struct sim_answer *a, int code, std::string_view message,
                      std::string_view details);
+
+// Appends the Status as a JSON object.
+void sim_list_append_status(std::string *out, int code, std::string_view message,
+                            std::string_view details);
 
 // Answers a list of `target`.
 void sim_list_answer(struct sim_cluster *c, const struct sim_target *target,

@@ -28,7 +28,8 @@ struct options {
     std::string tls, token, ready_file;
     struct in_addr first_address = {.s_addr = htonl(0x7f4d0000)};
     uint64_t page_limit = 0;
-    bool forbid_slices = false, exit_with_stdin = false;
+    uint64_t bookmark_ms = BOOKMARK_MS;
+    bool forbid_slices = false, forbid_watches = false, exit_with_stdin = false;
 };
 
 enum {
@@ -42,6 +43,8 @@ enum {
     OPTION_TLS,
     OPTION_TOKEN,
     OPTION_NO_SLICES,
+    OPTION_NO_WATCH,
+    OPTION_BOOKMARKS,
     OPTION_PAGE_LIMIT,
     OPTION_READY_FILE,
     OPTION_EXIT_WITH_STDIN
@@ -58,6 +61,8 @@ static const struct option long_options[] = {
     {"tls", required_argument, nullptr, OPTION_TLS},
     {"token", required_argument, nullptr, OPTION_TOKEN},
     {"no-slices", no_argument, nullptr, OPTION_NO_SLICES},
+    {"no-watch", no_argument, nullptr, OPTION_NO_WATCH},
+    {"bookmarks", required_argument, nullptr, OPTION_BOOKMARKS},
     {"page-limit", required_argument, nullptr, OPTION_PAGE_LIMIT},
     {"ready-file", required_argument, nullptr, OPTION_READY_FILE},
     {"exit-with-stdin", no_argument, nullptr, OPTION_EXIT_WITH_STDIN},
@@ -76,6 +81,8 @@ static const char HELP[] =
     "  --tls DIR            API over HTTPS; writes DIR/ca.crt, DIR/token, DIR/namespace\n"
     "  --token T            the API wants 'Authorization: Bearer T'\n"
     "  --no-slices          the API forbids to list endpointslices\n"
+    "  --no-watch           the API forbids to watch\n"
+    "  --bookmarks MS       between two bookmarks of a watch (60000)\n"
     "  --page-limit N       largest page of a list that asks for pages\n"
     "  --ready-file F       writes there what it prints on stdout\n"
     "  --exit-with-stdin    exits when its stdin is closed\n"
@@ -93,6 +100,7 @@ static const char HELP[] =
     "  POST /node-terminating?name=&serving=   /node-label?name=&app=   /node-phase?name=&phase=\n"
     "  POST /node-pods?name=&pods=a,b   /node-hooks?name=&hooks=a,b   /slices?forbidden=\n"
     "  POST /slice?name=&address=&port=[&namespace=][&service=]   DELETE /slice?name=\n"
+    "  POST /watch?forbidden=[&path=part]   /watch-bookmark[?path=part][&every=ms]\n"
     "  GET /nodes   GET /stats[?node=]   DELETE /stats\n"
     "\n"
     "Kinds of faults of nodes:\n  ";
@@ -127,6 +135,8 @@ static void take_option(struct options *o, int option)
     case OPTION_TLS: o->tls = optarg; break;
     case OPTION_TOKEN: o->token = optarg; break;
     case OPTION_NO_SLICES: o->forbid_slices = true; break;
+    case OPTION_NO_WATCH: o->forbid_watches = true; break;
+    case OPTION_BOOKMARKS: o->bookmark_ms = number_of(optarg, 1u << 30); break;
     case OPTION_PAGE_LIMIT: o->page_limit = number_of(optarg, 1u << 30); break;
     case OPTION_READY_FILE: o->ready_file = optarg; break;
     case OPTION_EXIT_WITH_STDIN: o->exit_with_stdin = true; break;
@@ -226,8 +236,11 @@ static bool sim_start(struct sim *s, const struct options *o)
                                           .tls = s->tls,
                                           .token = o->token,
                                           .page_limit = o->page_limit,
-                                          .forbid_slices = o->forbid_slices};
+                                          .forbid_slices = o->forbid_slices,
+                                          .forbid_watches = o->forbid_watches};
     s->kube = sim_kube_new(&kube);
+    if (s->kube)
+        s->kube->watches.bookmark_ms = o->bookmark_ms;
     s->control = s->kube ? sim_control_new(s->base, s->cluster, s->kube) : nullptr;
     return s->control && announce(ready_text(o, s->kube, s->control, s->cluster), o->ready_file);
 }

@@ -29,7 +29,7 @@ static struct sim_object object_of(enum sim_resource resource, const std::string
     return object;
 }
 
-static struct sim_object pod_object(const struct sim_pod *pod)
+struct sim_object sim_object_of_pod(const struct sim_pod *pod)
 {
     struct sim_object object = object_of(RESOURCE_PODS, pod->name_space, pod->name, pod->version);
     object.uid = pod->uid;
@@ -39,7 +39,7 @@ static struct sim_object pod_object(const struct sim_pod *pod)
     return object;
 }
 
-static struct sim_object slice_object(const struct sim_slice *slice)
+struct sim_object sim_object_of_slice(const struct sim_slice *slice)
 {
     struct sim_object object =
         object_of(RESOURCE_SLICES, slice->name_space, slice->name, slice->version);
@@ -54,23 +54,31 @@ static struct sim_object slice_object(const struct sim_slice *slice)
     return object;
 }
 
+struct sim_object sim_object_of_endpoints(struct sim_cluster *c, const std::string &name_space)
+{
+    struct sim_object object = object_of(RESOURCE_ENDPOINTS, name_space, SIM_SERVICE,
+                                         c->endpoints.find(name_space)->second.version);
+    object.uid = sim_cluster_uid(c, "endpoints/" + name_space);
+    object.labels = {{"endpoints.kubernetes.io/managed-by", "endpoint-controller"},
+                     {"service.kubernetes.io/headless", ""}};
+    return object;
+}
+
 std::vector<struct sim_object> sim_objects(struct sim_cluster *c, enum sim_resource resource)
 {
     std::vector<struct sim_object> objects;
     switch (resource) {
     case RESOURCE_PODS:
         for (const auto &[key, pod] : c->pods)
-            objects.push_back(pod_object(&pod));
+            objects.push_back(sim_object_of_pod(&pod));
         break;
     case RESOURCE_SLICES:
         for (const auto &[key, slice] : c->slices)
-            objects.push_back(slice_object(&slice));
+            objects.push_back(sim_object_of_slice(&slice));
         break;
     case RESOURCE_ENDPOINTS:
-        for (const auto &[name_space, version] : c->endpoints) {
-            objects.push_back(object_of(resource, name_space, SIM_SERVICE, version));
-            objects.back().uid = sim_cluster_uid(c, "endpoints/" + name_space);
-        }
+        for (const auto &[name_space, endpoints] : c->endpoints)
+            objects.push_back(sim_object_of_endpoints(c, name_space));
         break;
     }
     return objects;
@@ -92,6 +100,19 @@ static void append_metadata(std::string *out, const struct sim_cluster *c,
         text_append(out, ",\"generation\":%llu",
                     static_cast<unsigned long long>(object->generation));
     *out += ",\"creationTimestamp\":\"" + text_iso_date(c->born) + '"';
+}
+
+static void append_labels(std::string *out, const std::vector<struct sim_label> &labels)
+{
+    *out += ",\"labels\":{";
+    for (size_t i = 0; i < labels.size(); i++) {
+        if (i > 0)
+            *out += ',';
+        text_append_json(out, labels[i].key);
+        *out += ':';
+        text_append_json(out, labels[i].value);
+    }
+    *out += '}';
 }
 
 static void append_managed_fields(std::string *out, const struct sim_cluster *c,
@@ -164,23 +185,17 @@ static void append_pod_status(std::string *out, const struct sim_pod *pod)
                 ip, ip, ready);
 }
 
-static void append_pod(std::string *out, const struct sim_cluster *c,
-                       const struct sim_object *object, bool metadata_only)
+static void append_pod_metadata(std::string *out, const struct sim_cluster *c,
+                                const struct sim_object *object)
 {
     const struct sim_pod *pod = object->pod;
     append_metadata(out, c, object);
     if (pod->terminating)
         *out += ",\"deletionTimestamp\":\"" + text_iso_date(c->born + 30) +
                 "\",\"deletionGracePeriodSeconds\":30";
-    *out += ",\"labels\":{\"app\":";
-    text_append_json(out, pod->app);
-    *out += '}';
+    append_labels(out, object->labels);
     append_managed_fields(out, c, "v1", POD_FIELDS);
     *out += '}';
-    if (metadata_only)
-        return;
-    append_pod_spec(out, pod);
-    append_pod_status(out, pod);
 }
 
 // `"targetRef":{..}` of a pod.
@@ -223,27 +238,27 @@ static uint16_t append_endpoints(std::string *out, const struct sim_cluster *c,
     return port;
 }
 
-static void append_slice(std::string *out, struct sim_cluster *c, const struct sim_object *object)
+static void append_slice_metadata(std::string *out, struct sim_cluster *c,
+                                  const struct sim_object *object)
 {
     const struct sim_slice *slice = object->slice;
     append_metadata(out, c, object);
-    *out += ",\"labels\":{";
-    for (size_t i = 0; i < object->labels.size(); i++) {
-        if (i > 0)
-            *out += ',';
-        text_append_json(out, object->labels[i].key);
-        *out += ':';
-        text_append_json(out, object->labels[i].value);
-    }
+    append_labels(out, object->labels);
     text_append(out,
-                "},\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":"
+                ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":"
                 "\"%s\",\"uid\":\"%s\",\"controller\":true,\"blockOwnerDeletion\":true}]",
                 slice->service.c_str(), sim_cluster_uid(c, "service/" + slice->name_space).c_str());
     append_managed_fields(out, c, "discovery.k8s.io/v1",
                           "{\"f:addressType\":{},\"f:endpoints\":{},\"f:ports\":{}}");
-    *out += "},\"addressType\":\"IPv4\",\"endpoints\":";
+    *out += '}';
+}
+
+static void append_slice_endpoints(std::string *out, const struct sim_cluster *c,
+                                   const struct sim_slice *slice)
+{
     std::string endpoints;
     const uint16_t port = append_endpoints(&endpoints, c, slice);
+    *out += ",\"addressType\":\"IPv4\",\"endpoints\":";
     if (endpoints.empty()) // a slice that lists nothing says so with null
         *out += "null,\"ports\":null";
     else
@@ -251,66 +266,87 @@ static void append_slice(std::string *out, struct sim_cluster *c, const struct s
                     endpoints.c_str(), port);
 }
 
-static void append_addresses(std::string *out, const char *member,
-                             const std::vector<const struct sim_pod *> &pods)
+// The first `most` of `pods`.
+static void append_addresses(std::string *out, const char *member, const sim_pods_by_number &pods,
+                             size_t most)
 {
-    if (pods.empty())
-        return;
-    text_append(out, "\"%s\":[", member);
-    for (size_t i = 0; i < pods.size(); i++) {
-        text_append(out, "%s{\"ip\":\"%s\",\"nodeName\":", i > 0 ? "," : "", pods[i]->ip.c_str());
-        text_append_json(out, pods[i]->kube_node);
+    size_t count = 0;
+    for (const auto &[number, pod] : pods) {
+        if (count == most)
+            break;
+        text_append(out, "%s{\"ip\":\"%s\",\"nodeName\":",
+                    count++ > 0 ? "," : ("\"" + std::string(member) + "\":[").c_str(),
+                    pod->ip.c_str());
+        text_append_json(out, pod->kube_node);
         *out += ',';
-        append_reference(out, pods[i]);
+        append_reference(out, pod);
         *out += '}';
     }
-    *out += "],";
-}
-
-static bool comes_before(const struct sim_pod *a, const struct sim_pod *b)
-{
-    return a->number < b->number;
+    if (count > 0)
+        *out += "],";
 }
 
 // An Endpoints object holds 1,000 addresses at most: ready ones are kept first, the rest is cut.
-static void append_endpoints_object(std::string *out, struct sim_cluster *c,
-                                    const struct sim_object *object)
+static void append_endpoints_metadata(std::string *out, const struct sim_cluster *c,
+                                      const struct sim_object *object)
 {
-    std::vector<const struct sim_pod *> ready, other;
-    for (const auto &[key, pod] : c->pods)
-        if (pod.name_space == object->name_space && pod.slice != UINT64_MAX && !pod.terminating)
-            (pod.ready ? ready : other).push_back(&pod);
-    const bool truncated = ready.size() + other.size() > ENDPOINTS_MAX;
-    std::sort(ready.begin(), ready.end(), comes_before);
-    std::sort(other.begin(), other.end(), comes_before);
-    ready.resize(std::min(ready.size(), ENDPOINTS_MAX));
-    other.resize(std::min(other.size(), ENDPOINTS_MAX - ready.size()));
-
+    const struct sim_endpoints *e = &c->endpoints.find(object->name_space)->second;
     append_metadata(out, c, object);
-    *out += ",\"labels\":{\"endpoints.kubernetes.io/managed-by\":\"endpoint-controller\","
-            "\"service.kubernetes.io/headless\":\"\"}";
-    if (truncated)
+    append_labels(out, object->labels);
+    if (e->ready.size() + e->other.size() > ENDPOINTS_MAX)
         *out += ",\"annotations\":{\"endpoints.kubernetes.io/over-capacity\":\"truncated\"}";
     append_managed_fields(out, c, "v1", "{\"f:subsets\":{}}");
     *out += '}';
-    if (ready.empty() && other.empty())
+}
+
+static void append_subsets(std::string *out, const struct sim_cluster *c,
+                           const struct sim_object *object)
+{
+    const struct sim_endpoints *e = &c->endpoints.find(object->name_space)->second;
+    const size_t ready = std::min(e->ready.size(), ENDPOINTS_MAX);
+    if (e->ready.empty() && e->other.empty())
         return;
     *out += ",\"subsets\":[{";
-    append_addresses(out, "addresses", ready);
-    append_addresses(out, "notReadyAddresses", other);
+    append_addresses(out, "addresses", e->ready, ready);
+    append_addresses(out, "notReadyAddresses", e->other, ENDPOINTS_MAX - ready);
     text_append(out, "\"ports\":[{\"port\":%u,\"protocol\":\"TCP\"}]}]", c->port);
+}
+
+static void append_object_metadata(std::string *out, struct sim_cluster *c,
+                                   const struct sim_object *object)
+{
+    switch (object->resource) {
+    case RESOURCE_PODS: append_pod_metadata(out, c, object); break;
+    case RESOURCE_SLICES: append_slice_metadata(out, c, object); break;
+    case RESOURCE_ENDPOINTS: append_endpoints_metadata(out, c, object); break;
+    }
+}
+
+size_t sim_object_append_members(std::string *out, struct sim_cluster *c,
+                                 const struct sim_object *object)
+{
+    append_object_metadata(out, c, object);
+    const size_t metadata_size = out->size();
+    switch (object->resource) {
+    case RESOURCE_PODS:
+        append_pod_spec(out, object->pod);
+        append_pod_status(out, object->pod);
+        break;
+    case RESOURCE_SLICES: append_slice_endpoints(out, c, object->slice); break;
+    case RESOURCE_ENDPOINTS: append_subsets(out, c, object); break;
+    }
+    return metadata_size;
 }
 
 void sim_object_append(std::string *out, struct sim_cluster *c, const struct sim_object *object,
                        bool metadata_only)
 {
     *out += '{';
-    if (metadata_only)
+    if (metadata_only) {
         *out += "\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",";
-    switch (object->resource) {
-    case RESOURCE_PODS: append_pod(out, c, object, metadata_only); break;
-    case RESOURCE_SLICES: append_slice(out, c, object); break;
-    case RESOURCE_ENDPOINTS: append_endpoints_object(out, c, object); break;
+        append_object_metadata(out, c, object);
+    } else {
+        sim_object_append_members(out, c, object);
     }
     *out += '}';
 }
