@@ -29,7 +29,7 @@ static void nodes__more_than_a_page__are_all_found(void **)
 
 static void slices__forbidden__more_than_endpoints_hold_are_found(void **)
 {
-    struct cluster c = cluster_start({"--nodes", "1100", "--no-slices"});
+    struct cluster c = cluster_start({"--nodes", "1100", "--no-slices", "--no-watch"});
     struct svc s = svc_start_for(&c, 1100);
 
     assert_has(database(&s), "\"source\":\"endpoints\"");
@@ -59,7 +59,7 @@ static void second_request__to_a_thousand_nodes__makes_no_connection(void **)
 
 static void api_errors__of_any_kind__keep_the_database(void **)
 {
-    struct cluster c = cluster_start({"--nodes", "3"});
+    struct cluster c = cluster_start({"--nodes", "3", "--no-watch"});
     struct svc s = svc_start_for(&c, 3);
 
     for (const char *fault :
@@ -105,7 +105,7 @@ static void api__absent_at_start__is_waited_for(void **)
 
 static void page__refused_in_the_middle__shows_no_half_table(void **)
 {
-    struct cluster c = cluster_start({"--nodes", "300", "--page-limit", "50"});
+    struct cluster c = cluster_start({"--nodes", "300", "--page-limit", "50", "--no-watch"});
     struct svc s = svc_start_for(&c, 300);
     cluster_do(&c, "POST", "/api-fault?kind=status&status=500&page=2");
 
