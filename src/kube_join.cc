@@ -121,13 +121,14 @@ static void join_slice(struct join *j, const struct kube_slice &slice, struct ku
     }
 }
 
-// Adds the pods that a full Endpoints object has no room for: ready ones of its namespace.
+// Adds the pods of its namespace that a full Endpoints object has no room for. It drops those that are
+// not ready first.
 static void join_truncated(struct join *j, const struct kube_slice &slice)
 {
     const struct kube_port *const port = kube_choose_port(slice.ports);
     for (size_t i = 0; port != nullptr && i < j->pods.size(); i++) {
         const struct kube_pod &pod = *j->pods[i];
-        const bool fit = pod.phase == "Running" && pod.ready && !pod.deleting && !pod.ip.empty();
+        const bool fit = pod.phase == "Running" && !pod.deleting && !pod.ip.empty();
         if (j->best[i].known || !fit || pod.ns != slice.ns)
             continue;
         j->best[i] = {.known = true,
@@ -135,8 +136,8 @@ static void join_truncated(struct join *j, const struct kube_slice &slice)
                       .node = pod.node,
                       .port = port->number,
                       .https = port->https,
-                      .ready = true,
-                      .serving = true,
+                      .ready = pod.ready,
+                      .serving = pod.ready,
                       .terminating = false};
     }
 }

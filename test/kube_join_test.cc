@@ -231,11 +231,12 @@ static void join__truncated_endpoints__take_the_pods_they_lack(void **)
 
     const struct kube_joined joined = join(slices, pods);
 
-    assert_int_equal(joined.records.size(), 2);
+    assert_int_equal(joined.records.size(), 3);
     assert_string_equal(joined.records[0].host.c_str(), "10.0.0.1");
     assert_string_equal(joined.records[1].host.c_str(), "10.9.9.9");
     assert_int_equal(joined.records[1].port, 8080);
     assert_true(joined.records[1].ready && joined.records[1].serving);
+    assert_false(joined.records[2].ready || joined.records[2].serving);
 }
 
 int main()
