@@ -7,6 +7,7 @@
 #   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets
 #   make check-corpus       what the fuzz targets make of their corpora
 #   make fuzz               each fuzz target for FUZZ_SECONDS (clang++)
+#   make bench-programs     what scripts/bench measures with
 #   make soak               SOAK_SECONDS of a bad cluster and a load; SOAK_SEED makes another one
 #   make check-valgrind     the same with the daemon under valgrind
 #   make lint               format, shell, manual page, include directions, option documentation
@@ -65,14 +66,18 @@ replays   := $(patsubst test/fuzz/%_fuzz.cc,$(out)/replay/%,$(wildcard test/fuzz
 fake_http := $(patsubst %,$(out)/test/%,lister_test reflector_test discovery_test)
 fake_objs := $(out)/obj/support/fake_http_client.o
 e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_test.cc))
+bench_objs := $(patsubst %,$(out)/obj/bench/%.o,common asker bare curl_client)
+benches    := $(patsubst test/bench/%.cc,$(out)/bench/%,$(wildcard test/bench/*_bench.cc)) \
+  $(addprefix $(out)/bench/,nodes turns.so heap.so)
 VALGRIND := valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99
 Q := $(if $(V),,@)
 
-.PHONY: all sim tests check check-e2e check-valgrind check-corpus soak fuzz lint format install clean help
+.PHONY: all sim tests bench-programs check check-e2e check-valgrind check-corpus soak fuzz lint format install clean help
 .SECONDARY:
 all: $(out)/tracer-svc
 sim: $(out)/tracer-sim
-tests: all sim $(unit) $(e2e) $(if $(filter asan,$(BUILD)),$(replays))
+bench-programs: all sim $(benches)
+tests: all sim $(unit) $(e2e) $(if $(filter asan,$(BUILD)),$(replays),$(benches))
 
 $(out)/tracer-svc: $(objects)
 	@echo "  LINK $@"
@@ -109,10 +114,16 @@ $(out)/test/%: $(out)/obj/test/%.o $(library) $(filter-out $(fake_objs),$(suppor
 	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(TEST_LIBS) -lcmocka
 $(out)/test/http_client_tls_test: TEST_LIBS := -levent_openssl -lssl -lcrypto
 
-# benchmarks, on demand: make build/release/bench/fanout_bench
-$(out)/bench/%: test/bench/%.cc $(library) Makefile
+# what measures: programs, and objects that are preloaded into the daemon
+$(out)/obj/bench/%.o: test/bench/%.cc Makefile
+	@mkdir -p $(@D) && echo "  CXX  $<"
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
+$(out)/bench/%: $(out)/obj/bench/%.o $(bench_objs) $(library)
 	@mkdir -p $(@D) && echo "  LINK $@"
-	$(Q)$(CXX) $(filter-out -MMD -MP,$(CXXFLAGS_ALL)) $(LDFLAGS_ALL) -o $@ $< $(library) $(LIBS)
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(out)/bench/%.so: test/bench/%.cc Makefile
+	@mkdir -p $(@D) && echo "  LINK $@"
+	$(Q)$(CXX) $(filter-out -MMD -MP -fPIE,$(CXXFLAGS_ALL)) -fPIC -shared -o $@ $<
 
 check: $(unit)
 	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)

@@ -1,302 +1,156 @@
-// What a fan-out costs: CPU time per request of http_client and of a bare epoll client, the floor,
-// on the same servers in the same run.
+// What a fan-out costs the daemon: its CPU time a node request, beside that of clients which only fetch,
+// from the same nodes in turns.
 //
-//   fanout_bench [SERVERS [WINDOW [ROUNDS]]]
+//   fanout_bench PID PORT NODES-PORT NODES SIZE ROUNDS
+//   fanout_bench PID PORT NODES-PORT NODES SIZE ROUNDS whole
 //
-// By default 1000 servers, 64 requests in flight at once, 9 rounds, of which the median counts.
+// PID and PORT are the daemon's, pinned to the first processor, where the clients run too; NODES-PORT is
+// that of test/bench/nodes, on the second. Each node answers SIZE bytes: to /v1/pods, or with `whole` to
+// /v1/trace-hooks. `whole` has one client more to compare with: it fetches into memory, copies all to one
+// place and writes that to a socket, and so does the least that a merged reply takes.
 //
-// A child process serves 2 KB replies on one address of 127.0.0.0/8 per server, kept connections.
-// Where there are two processors, the child has the second and the clients the first.
-#include <algorithm>
-#include <arpa/inet.h>
+// Prints medians over the rounds: microseconds of the daemon, of libcurl and of the floor, a request;
+// the daemon's over libcurl's, and over the floor's.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sched.h>
-#include <string>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include <vector>
 
-#include <event2/event.h>
+#include "asker.h"
+#include "bare.h"
+#include "common.h"
+#include "curl_client.h"
 
-#include "blob.h"
-#include "http_client.h"
+constexpr size_t WINDOW = 64;       // as the daemon's --max-in-flight
+constexpr unsigned REQUESTS = 2000; // at least, in a round
 
-constexpr size_t BODY_SIZE = 2048;
+struct bench {
+    pid_t pid;
+    unsigned nodes;
+    struct asker *asker;
+    struct bare *bare;
+    struct curl_client *curl;
+    int sink;                // -1: replies are not written
+    std::vector<char> whole; // what is written there
+};
 
-static void fail(const char *what)
+// Reads and forgets what is written to the socket that it returns.
+static int sink_new()
 {
-    perror(what);
-    exit(1);
-}
-
-static void pin(size_t processor)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(processor, &set);
-    sched_setaffinity(0, sizeof set, &set); // on a single processor it stays where it is
-}
-
-// User and system time of this process in microseconds.
-static double cpu_us()
-{
-    struct rusage r;
-    getrusage(RUSAGE_SELF, &r);
-    return static_cast<double>(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e6 +
-           static_cast<double>(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
-}
-
-static struct sockaddr_in address_of(unsigned server, uint16_t port)
-{
-    struct sockaddr_in a = {};
-    a.sin_family = AF_INET;
-    a.sin_port = htons(port);
-    a.sin_addr.s_addr = htonl(0x7f010000u + (server / 250 << 8) + server % 250 + 1);
-    return a;
-}
-
-static void watch(int epoll, int fd)
-{
-    struct epoll_event e = {};
-    e.events = EPOLLIN;
-    e.data.fd = fd;
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) != 0)
-        fail("epoll_ctl");
-}
-
-// Answers whatever comes, for ever. A request is small and comes in one piece.
-[[noreturn]] static void serve(int listener)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    pin(1);
-    const std::string reply =
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
-        std::to_string(BODY_SIZE) + "\r\n\r\n" + std::string(BODY_SIZE, 'x');
-    const int epoll = epoll_create1(0);
-    watch(epoll, listener);
-    struct epoll_event events[256];
-    char request[4096];
-    for (;;) {
-        const int count = epoll_wait(epoll, events, 256, -1);
-        for (int i = 0; i < count; i++) {
-            const int fd = events[i].data.fd;
-            if (fd == listener)
-                watch(epoll, accept(listener, nullptr, nullptr));
-            else if (read(fd, request, sizeof request) <= 0)
-                close(fd);
-            else if (write(fd, reply.data(), reply.size()) < 0)
-                close(fd);
-        }
-    }
-}
-
-static pid_t start_server(uint16_t *port)
-{
-    const int on = 1;
     struct sockaddr_in a = {};
     socklen_t size = sizeof a;
     a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int listener = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (bind(listener, reinterpret_cast<struct sockaddr *>(&a), size) != 0 ||
-        listen(listener, 1024) != 0)
-        fail("listen");
-    getsockname(listener, reinterpret_cast<struct sockaddr *>(&a), &size);
-    *port = ntohs(a.sin_port);
+    if (listener < 0 || bind(listener, reinterpret_cast<struct sockaddr *>(&a), size) != 0 ||
+        listen(listener, 1) != 0 ||
+        getsockname(listener, reinterpret_cast<struct sockaddr *>(&a), &size) != 0)
+        bench_fail("listen");
     const pid_t child = fork();
     if (child < 0)
-        fail("fork");
-    if (child == 0)
-        serve(listener);
-    close(listener);
-    return child;
-}
-
-// The floor: kept sockets, one write and one read a request.
-struct bare {
-    int epoll;
-    size_t window;
-    std::vector<int> fds;
-    std::string request;
-};
-
-static void bare_send(struct bare *b, size_t i)
-{
-    if (write(b->fds[i], b->request.data(), b->request.size()) < 0)
-        fail("write");
-}
-
-static struct bare bare_new(unsigned servers, size_t window, uint16_t port)
-{
-    struct bare b = {};
-    b.epoll = epoll_create1(0);
-    b.window = window;
-    b.request = "GET /v1/pods HTTP/1.1\r\nHost: 127.1.0.1:8080\r\nUser-Agent: bare\r\n"
-                "Accept: */*\r\n\r\n";
-    for (unsigned i = 0; i < servers; i++) {
-        const struct sockaddr_in a = address_of(i, port);
-        const int fd = socket(AF_INET, SOCK_STREAM, 0);
-        if (connect(fd, reinterpret_cast<const struct sockaddr *>(&a), sizeof a) != 0)
-            fail("connect");
-        watch(b.epoll, fd);
-        b.fds.push_back(fd);
+        bench_fail("fork");
+    if (child > 0) {
+        const int fd = bench_connect(&a);
+        close(listener);
+        return fd;
     }
-    return b;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    bench_pin(1);
+    static char scratch[1 << 20];
+    const int fd = accept(listener, nullptr, nullptr);
+    while (recv(fd, scratch, sizeof scratch, 0) > 0)
+        ;
+    _exit(0);
 }
 
-static void bare_fan_out(struct bare *b)
+// The daemon asks; its reply is read on the other processor.
+static void ask_daemon(struct bench *b)
 {
-    struct epoll_event events[256];
-    char reply[16384];
-    size_t next = 0;
-    size_t done = 0;
-    while (next < b->fds.size() && next < b->window)
-        bare_send(b, next++);
-    while (done < b->fds.size()) {
-        const int count = epoll_wait(b->epoll, events, 256, -1);
-        for (int i = 0; i < count; i++) {
-            if (read(events[i].data.fd, reply, sizeof reply) < static_cast<ssize_t>(BODY_SIZE))
-                fail("a reply in pieces");
-            done++;
-            if (next < b->fds.size())
-                bare_send(b, next++);
-        }
+    if (!asker_ask(b->asker, b->nodes))
+        bench_fail_text("the daemon did not have the answer of every node");
+}
+
+static void ask_bare(struct bench *b)
+{
+    bare_fan_out(b->bare);
+    if (b->sink < 0)
+        return;
+    const size_t size = b->bare->size;
+    for (size_t i = 0; i < b->nodes; i++)
+        memcpy(b->whole.data() + i * size,
+               b->bare->replies.data() + i * (b->bare->head + size) + b->bare->head, size);
+    for (size_t at = 0; at < b->whole.size();) {
+        const ssize_t n = send(b->sink, b->whole.data() + at, b->whole.size() - at, MSG_NOSIGNAL);
+        if (n < 0)
+            bench_fail("send");
+        at += static_cast<size_t>(n);
     }
 }
 
-struct tuned {
-    struct event_base *base;
-    size_t window;
-    struct http_client *client;
-    std::vector<std::string> urls;
-    size_t next;
-    size_t done;
-    long connects;
-};
-
-static void on_tuned_done(void *arg, const struct fetch_result *result);
-
-static void tuned_send(struct tuned *t)
+static void ask_curl(struct bench *b)
 {
-    const size_t i = t->next++;
-    struct fetch_options o = {};
-    o.method = "GET";
-    o.url = t->urls[i].c_str();
-    o.max_body = 1 << 24;
-    o.timeout_ms = 10000;
-    o.shard = 1 + static_cast<uint32_t>(i) / FETCH_SHARD_SERVERS;
-    o.done = on_tuned_done;
-    o.arg = t;
-    if (!fetch_start(t->client, &o))
-        abort();
+    if (curl_client_fan_out(b->curl) != 0)
+        bench_fail_text("the curl client made new connections");
 }
 
-static void on_tuned_done(void *arg, const struct fetch_result *result)
+// CPU time a request, in microseconds, that a process needs for it.
+static double cost(struct bench *b, pid_t pid, void (*ask)(struct bench *b))
 {
-    struct tuned *t = static_cast<struct tuned *>(arg);
-    if (result->status != FETCH_DONE || result->body->size != BODY_SIZE) {
-        fprintf(stderr, "%s: %s\n", fetch_status_name(result->status), result->error);
-        exit(1);
+    const unsigned repeat = 1 + (REQUESTS - 1) / b->nodes;
+    bench_pin(pid == 0 ? 0 : 1);
+    const double begin = bench_cpu_us(pid);
+    for (unsigned i = 0; i < repeat; i++)
+        ask(b);
+    return (bench_cpu_us(pid) - begin) / (repeat * b->nodes);
+}
+
+static void measure(struct bench *b, unsigned rounds)
+{
+    std::vector<double> daemon, curl, bare, over_curl, over_bare;
+    for (unsigned i = 0; i < rounds; i++) {
+        daemon.push_back(cost(b, b->pid, ask_daemon));
+        curl.push_back(cost(b, 0, ask_curl));
+        bare.push_back(cost(b, 0, ask_bare));
+        over_curl.push_back(daemon.back() / curl.back());
+        over_bare.push_back(daemon.back() / bare.back());
     }
-    t->connects += result->connects;
-    if (t->next < t->urls.size())
-        tuned_send(t);
-    if (++t->done == t->urls.size())
-        event_base_loopbreak(t->base);
-}
-
-static void tuned_fan_out(struct tuned *t)
-{
-    t->next = 0;
-    t->done = 0;
-    t->connects = 0;
-    while (t->next < t->urls.size() && t->next < t->window)
-        tuned_send(t);
-    event_base_dispatch(t->base);
-}
-
-static struct tuned tuned_new(unsigned servers, size_t window, uint16_t port)
-{
-    struct tuned t = {};
-    t.base = event_base_new();
-    t.window = window;
-    t.client = http_client_new(t.base);
-    for (unsigned i = 0; i < servers; i++) {
-        const struct sockaddr_in a = address_of(i, port);
-        char text[INET_ADDRSTRLEN];
-        inet_ntop(AF_INET, &a.sin_addr, text, sizeof text);
-        t.urls.push_back("http://" + std::string(text) + ":" + std::to_string(port) + "/v1/pods");
-    }
-    return t;
-}
-
-static double median(std::vector<double> values)
-{
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-// A round is as many fan-outs as make 2,000 requests or more.
-static void measure(struct bare *b, struct tuned *t, unsigned servers, unsigned rounds)
-{
-    const unsigned repeat = 1 + 1999 / servers;
-    const double requests = static_cast<double>(servers) * repeat;
-    std::vector<double> floor_us;
-    std::vector<double> tuned_us;
-    std::vector<double> ratio;
-    long reconnects = 0;
-    for (unsigned round = 0; round < rounds; round++) {
-        const double begin = cpu_us();
-        for (unsigned i = 0; i < repeat; i++)
-            bare_fan_out(b);
-        const double middle = cpu_us();
-        for (unsigned i = 0; i < repeat; i++) {
-            tuned_fan_out(t);
-            reconnects += t->connects;
-        }
-        floor_us.push_back((middle - begin) / requests);
-        tuned_us.push_back((cpu_us() - middle) / requests);
-        ratio.push_back(tuned_us.back() / floor_us.back());
-    }
-    printf("%u servers: %.1f us CPU a request, floor %.1f us, ratio %.2f, %ld reconnects\n",
-           servers, median(tuned_us), median(floor_us), median(ratio), reconnects);
+    printf("%.2f %.2f %.2f %.3f %.3f\n", bench_median(daemon), bench_median(curl),
+           bench_median(bare), bench_median(over_curl), bench_median(over_bare));
 }
 
 int main(int argc, char **argv)
 {
-    const unsigned servers = argc > 1 ? static_cast<unsigned>(atoi(argv[1])) : 1000;
-    const unsigned window = argc > 2 ? static_cast<unsigned>(atoi(argv[2])) : 64;
-    const unsigned rounds = argc > 3 ? static_cast<unsigned>(atoi(argv[3])) : 9;
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    mallopt(M_TRIM_THRESHOLD, 256 << 20); // as the daemon
+    if (argc < 7)
+        bench_fail_text("fanout_bench PID PORT NODES-PORT NODES SIZE ROUNDS [whole]");
+    const bool whole = argc > 7;
+    const uint16_t port = static_cast<uint16_t>(atoi(argv[2]));
+    const uint16_t nodes_port = static_cast<uint16_t>(atoi(argv[3]));
+    const size_t size = strtoul(argv[5], nullptr, 10);
+    const char *path = whole ? "/v1/trace-hooks" : "/v1/pods";
+    mallopt(M_TRIM_THRESHOLD, 256 << 20); // as is best for curl
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
-    uint16_t port;
-    const pid_t child = start_server(&port);
-    pin(0);
+    bench_raise_descriptors();
 
-    struct bare b = bare_new(servers, window, port);
-    struct tuned t = tuned_new(servers, window, port);
-    bare_fan_out(&b);
-    tuned_fan_out(&t);
-    printf("first fan-out: %ld connections\n", t.connects);
-    measure(&b, &t, servers, rounds);
-
-    http_client_free(t.client);
-    event_base_free(t.base);
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
+    struct bench b = {};
+    b.pid = atoi(argv[1]);
+    b.nodes = static_cast<unsigned>(atoi(argv[4]));
+    b.sink = whole ? sink_new() : -1;
+    b.whole.resize(whole ? b.nodes * size : 0);
+    b.asker = asker_new(port, path);
+    b.bare = bare_new(b.nodes, nodes_port, path, size, WINDOW, whole);
+    b.curl = curl_client_new(b.nodes, nodes_port, path, size, WINDOW);
+    for (int i = 0; i < 2; i++) { // connections and memory
+        ask_daemon(&b);
+        ask_bare(&b);
+        curl_client_fan_out(b.curl);
+    }
+    measure(&b, static_cast<unsigned>(atoi(argv[6])));
+    curl_client_free(b.curl);
+    bare_free(b.bare);
+    asker_free(b.asker);
     return 0;
 }

@@ -1,6 +1,6 @@
 // How fast json_members reads what nodes send, beside memcpy and cJSON parse and print.
 //
-//   make build/release/test/bench/json_members_bench && build/release/test/bench/json_members_bench
+//   make bench-programs && build/release/bench/json_members_bench
 //
 // Each document is fed in pieces of 16 KB, as it would come from a socket; best of several rounds.
 #include <algorithm>
