@@ -19,3 +19,6 @@ struct query {
 // it takes. Parameters of others stay as they are, in their order.
 [[nodiscard]] bool query_parse(std::string_view target, int64_t max_timeout_ms, struct query *q,
                                std::string *error);
+
+// Percent-decodes a value or a segment of a path; what is no escape stays as it is.
+[[nodiscard]] std::string query_decode(std::string_view text);

@@ -253,14 +253,41 @@ static void handle_broadcast(struct api *a, struct http_request *request)
         start_broadcast(a, request, &query);
 }
 
+static void handle_session_create(struct api *a, struct http_request *request)
+{
+    const struct blob *body = http_request_body(request);
+    std::string error;
+    if (session_check_post(body->data, body->size, &error))
+        handle_broadcast(a, request);
+    else
+        reply_problem(request, 400, error);
+}
+
+// What every node would refuse is refused here, in the nodes' order and with their status.
+static void handle_session(struct api *a, struct http_request *request)
+{
+    const enum http_method method = http_request_method(request);
+    const std::string_view target = http_request_target(request);
+    const std::string_view path = target.substr(0, target.find('?'));
+    const std::string id = query_decode(path.substr(path.rfind('/') + 1));
+    const struct blob *body = http_request_body(request);
+    std::string error;
+    if (method == HTTP_PUT && !session_check_put(body->data, body->size, &error))
+        reply_problem(request, 400, error);
+    else if (!session_check_id(id, method != HTTP_PUT, &error))
+        reply_problem(request, method == HTTP_GET || method == HTTP_HEAD ? 400 : 404, error);
+    else
+        handle_broadcast(a, request);
+}
+
 constexpr unsigned READ = bit(HTTP_GET) | bit(HTTP_HEAD);
 
 static const struct route ROUTES[] = {
     {"/v1/pods", false, "GET, HEAD", READ, handle_broadcast},
     {"/v1/trace-hooks", false, "GET, HEAD", READ, handle_broadcast},
-    {"/v1/trace-session", false, "POST", bit(HTTP_POST), handle_broadcast},
+    {"/v1/trace-session", false, "POST", bit(HTTP_POST), handle_session_create},
     {"/v1/trace-session/", true, "GET, HEAD, PUT, DELETE", READ | bit(HTTP_PUT) | bit(HTTP_DELETE),
-     handle_broadcast},
+     handle_session},
     {"/v1/tracer-nodes", false, "GET, HEAD", READ, handle_tracer_nodes},
     {"/livez", false, "GET, HEAD", READ, handle_livez},
     {"/readyz", false, "GET, HEAD", READ, handle_readyz},

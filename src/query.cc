@@ -16,8 +16,7 @@ static int hex_value(char c)
     return -1;
 }
 
-// Percent-decodes; what is no escape stays as it is.
-static std::string decode(std::string_view text)
+std::string query_decode(std::string_view text)
 {
     std::string out;
     for (size_t i = 0; i < text.size(); i++) {
@@ -106,7 +105,7 @@ static bool read_pair(std::string_view pair, int64_t max_timeout_ms, struct quer
                       bool *first, std::string *error)
 {
     const size_t equals = std::min(pair.find('='), pair.size());
-    const enum parameter which = parameter_of(decode(pair.substr(0, equals)));
+    const enum parameter which = parameter_of(query_decode(pair.substr(0, equals)));
     if (which == PARAMETER_OTHER) {
         q->forward += *first ? '?' : '&';
         q->forward += pair;
@@ -120,7 +119,7 @@ static bool read_pair(std::string_view pair, int64_t max_timeout_ms, struct quer
     }
     seen[which] = true;
     const std::string value =
-        equals == pair.size() ? std::string() : decode(pair.substr(equals + 1));
+        equals == pair.size() ? std::string() : query_decode(pair.substr(equals + 1));
     std::string takes;
     if (read_ours(which, value, max_timeout_ms, q, &takes))
         return true;

@@ -54,20 +54,21 @@ static void ours__in_a_query__are_read(void **)
 static void values__that_are_unknown__are_refused_by_name(void **)
 {
     const struct {
-        const char *query, *says[2];
+        const char *query, *says[3];
     } cases[] = {
-        {"timeout=0", {"timeout", "up to 1m"}},
-        {"timeout=61s", {"timeout", "up to 1m"}},
-        {"timeout=soon", {"\"soon\"", "such as"}},
-        {"timeout", {"timeout", "duration"}},
-        {"timeout=1s&timeout=2s", {"timeout", "twice"}},
-        {"partial=allow", {"partial", "deny"}},
-        {"partial", {"partial", "deny"}},
-        {"view=node", {"view", "nodes"}},
-        {"node=", {"node", "names"}},
-        {"node=a,,b", {"node", "names"}},
-        {"node=a%00", {"node", "names"}},
-        {"node=%c3%a9", {"node", "names"}},
+        {"timeout=0", {"timeout: ", "\"0\"", "up to 1m"}},
+        {"timeout=61s", {"timeout: ", "\"61s\"", "up to 1m"}},
+        {"timeout=soon", {"timeout: ", "\"soon\"", "such as 5 (seconds), 250ms or 5s"}},
+        {"timeout", {"timeout: ", "\"\"", "a duration"}},
+        {"timeout=1s&timeout=2s", {"timeout: ", "twice", "once"}},
+        {"partial=allow", {"partial: ", "\"allow\"", "it takes deny"}},
+        {"partial", {"partial: ", "\"\"", "it takes deny"}},
+        {"view=node", {"view: ", "\"node\"", "it takes nodes"}},
+        {"node=", {"node: ", "\"\"", "names of nodes"}},
+        {"node=a,,b", {"node: ", "\"a,,b\"", "separated by commas"}},
+        {"node=a%00", {"node: ", "\"a%00\"", "names of nodes"}},
+        {"node=%c3%a9", {"node: ", "\"%c3%a9\"", "names of nodes"}},
+        {"n%6fde=", {"node: ", "\"\"", "names of nodes"}},
     };
 
     for (const auto &t : cases) {
@@ -80,12 +81,26 @@ static void values__that_are_unknown__are_refused_by_name(void **)
     }
 }
 
+static void escapes__are_decoded__where_they_are_escapes(void **)
+{
+    const struct {
+        const char *written, *decoded;
+    } cases[] = {{"", ""},         {"5", "5"},       {"%35", "5"},  {"%61l%6C", "all"},
+                 {"5%2f6", "5/6"}, {"%2535", "%35"}, {"5%", "5%"},  {"%3", "%3"},
+                 {"%zz", "%zz"},   {"+5", "+5"},     {"%%35", "%5"}};
+
+    for (const auto &t : cases)
+        assert_string_equal(query_decode(t.written).c_str(), t.decoded);
+    assert_int_equal(query_decode("%00").size(), 1);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(others__in_a_query__are_forwarded_as_they_are),
         cmocka_unit_test(ours__in_a_query__are_read),
         cmocka_unit_test(values__that_are_unknown__are_refused_by_name),
+        cmocka_unit_test(escapes__are_decoded__where_they_are_escapes),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

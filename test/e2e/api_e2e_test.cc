@@ -163,7 +163,8 @@ static void request_id__of_the_client__is_echoed_and_forwarded(void **)
 
 static void headers__of_the_client__reach_nodes_only_if_they_may(void **)
 {
-    http("POST", the_svc.url + "/v1/trace-session", "{\"pod\":\"none\"}",
+    http("POST", the_svc.url + "/v1/trace-session",
+         "{\"container\":\"none\",\"trace-hook\":\"none\"}",
          {"Authorization: Bearer secret", "Cookie: secret=1", "Accept-Encoding: gzip",
           "Proxy-Authorization: secret", "X-Other: secret", "Accept: application/json",
           "Content-Type: application/x-special"});
@@ -229,10 +230,6 @@ static void session__nowhere__is_what_the_nodes_say(void **)
     assert_problem(http("PUT", url + "/5", "{\"Run\":true}"), 404,
                    "\"detail\":\"No session with ID 5\"");
     assert_problem(http("DELETE", url + "/5"), 404, "No session with ID 5");
-    assert_problem(get("/v1/trace-session/abc"), 400, "invalid syntax");
-    assert_problem(http("PUT", url + "/all", "{\"Run\":true}"), 404, "invalid syntax");
-    assert_problem(http("POST", url, "{\"pod\":"), 400, "unexpected EOF");
-    assert_problem(http("POST", url, ""), 400, "\"detail\":\"EOF\"");
     assert_problem(
         http("POST", url, "{\"pod\":\"nope\",\"container\":\"*\",\"trace-hook\":\"ticker\"}"), 404,
         "no tracer-node has a container");

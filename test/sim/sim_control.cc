@@ -253,6 +253,8 @@ static void append_stats(std::string *out, const struct sim_stats *stats,
     append_server(out, server);
     *out += ",\"lastRequest\":";
     text_append_json(out, stats->last_head);
+    *out += ",\"lastBody\":";
+    text_append_json(out, stats->last_body);
 }
 
 static void get_stats(const struct sim_call *call)

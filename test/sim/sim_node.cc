@@ -10,6 +10,8 @@
 #include "sim_node_api.h"
 #include "sim_text.h"
 
+constexpr size_t BODY_SHOWN = 4096;
+
 static const char *const HOOKS[] = {"fail", "silent", "ticker"};
 
 // Makes the reply to GET /v1/pods ahead: benchmarks ask for it more than for anything else.
@@ -36,6 +38,7 @@ static void on_node_request(struct sim_conn *c, const struct sim_request *r, voi
     struct sim_node *node = static_cast<struct sim_node *>(arg);
     sim_stats_count(&node->stats, r->method, r->path);
     node->stats.last_head = r->head;
+    node->stats.last_body = r->body.substr(0, BODY_SHOWN);
     struct sim_fault *found = node->faults.empty() ? nullptr : sim_fault_find(&node->faults, r);
     if (!found && r->keep_alive && r->method == "GET" && r->path == "/v1/pods") {
         send_pods(node, c);

@@ -3,6 +3,7 @@
 #include "sim_node_api.h"
 
 #include <cjson/cJSON.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include "sim_answer.h"
@@ -55,6 +56,10 @@ static cJSON *parse_body(const struct sim_request *r, struct sim_answer *a)
     cJSON *json = cJSON_ParseWithOpts(body.c_str(), &end, 0);
     if (cJSON_IsObject(json))
         return json;
+    if (cJSON_IsNull(json)) { // leaves all as it was
+        cJSON_Delete(json);
+        return cJSON_CreateObject();
+    }
     if (json)
         answer_bad_body(a, "json: cannot unmarshal value into Go value");
     else if (end && static_cast<size_t>(end - body.c_str()) + 1 >= body.size())
@@ -145,21 +150,40 @@ static void get_session(struct sim_node *node, std::string_view text, struct sim
         answer_no_session(a, 400, id);
 }
 
+// The last member `name` in any case of letters that is not null, or null; *wrong: one was not `kind`.
+static const cJSON *find_member(const cJSON *json, const char *name, int kind, bool *wrong)
+{
+    const cJSON *found = nullptr;
+    const cJSON *item = nullptr;
+    *wrong = false;
+    cJSON_ArrayForEach(item, json)
+    {
+        if (strcasecmp(item->string, name) != 0 || cJSON_IsNull(item))
+            continue;
+        if (!(item->type & kind))
+            *wrong = true;
+        found = item;
+    }
+    return found;
+}
+
+static void answer_wrong_kind(struct sim_answer *a, const char *name, const char *kind)
+{
+    answer_bad_body(a, std::string("json: cannot unmarshal value into Go struct field ") + name +
+                           " of type " + kind);
+}
+
 // The member `name`; false after it has answered where it is no string.
 static bool take_string(const cJSON *json, const char *name, std::string *text,
                         struct sim_answer *a)
 {
-    const cJSON *item = cJSON_GetObjectItem(json, name);
-    text->clear();
-    if (cJSON_IsString(item)) {
-        *text = item->valuestring;
-        return true;
-    }
-    if (!item || cJSON_IsNull(item))
-        return true;
-    answer_bad_body(a, std::string("json: cannot unmarshal value into Go struct field ") + name +
-                           " of type string");
-    return false;
+    bool wrong;
+    const cJSON *item = find_member(json, name, cJSON_String, &wrong);
+    if (wrong)
+        answer_wrong_kind(a, name, "string");
+    else
+        *text = item ? item->valuestring : "";
+    return !wrong;
 }
 
 static bool has_hook(const struct sim_node *node, std::string_view name)
@@ -237,9 +261,13 @@ static void put_session(struct sim_node *node, const struct sim_request *r, std:
     cJSON *json = parse_body(r, a);
     if (!json)
         return;
-    // cJSON_GetObjectItem ignores the case of letters, as Go does
-    const bool run = cJSON_IsTrue(cJSON_GetObjectItem(json, "Run"));
+    bool wrong;
+    const bool run = cJSON_IsTrue(find_member(json, "Run", cJSON_True | cJSON_False, &wrong));
     cJSON_Delete(json);
+    if (wrong) {
+        answer_wrong_kind(a, "Run", "bool");
+        return;
+    }
     if (!parse_id(text, 404, &id, a))
         return;
     struct sim_session *s = find_session(node, id);

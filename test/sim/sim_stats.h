@@ -13,6 +13,7 @@ struct sim_count {
 struct sim_stats {
     std::vector<struct sim_count> counts; // few: bounded, the rest is counted as path "other"
     std::string last_head;                // request line and headers of the last request
+    std::string last_body;                // its first bytes
 };
 
 // What the API server counts of one resource. Requests that fail count too.
