@@ -47,6 +47,36 @@ static void node__that_hangs_again_and_again__is_not_waited_for(void **)
     assert_has(program_log(&the_svc.daemon), "node worker-2 did not answer 3 times in a row");
 }
 
+static void nodes__that_keep_others_waiting_in_any_way__are_not_waited_for(void **)
+{
+    for (const char *fault : {"node=worker-1&kind=swallow", "node=worker-2&kind=head-hang",
+                              "node=worker-3&kind=drip&method=GET"}) {
+        cluster_do(&the_cluster, "POST", std::string("/fault?") + fault);
+        const std::string name = std::string(fault).substr(5, 8);
+        for (int i = 0; i < 3; i++)
+            assert_has(reply_header(pods("?timeout=200ms"), "Tracer-Failed-Nodes"),
+                       "\"" + name + "\";reason=timeout");
+        const struct reply r = pods("?timeout=5s");
+        assert_text(reply_header(r, "Tracer-Failed-Nodes"), "\"" + name + "\";reason=circuit-open");
+        assert_true(r.seconds < 1);
+        cluster_do(&the_cluster, "DELETE", "/fault?node=*");
+        program_wait_for(&the_svc.daemon, ("node " + name + " is back").c_str());
+    }
+}
+
+static void node__that_refuses_or_breaks_off__costs_no_time_and_is_asked(void **)
+{
+    for (const char *kind : {"refuse", "reset", "garbage", "status-500"}) {
+        cluster_do(&the_cluster, "POST", std::string("/fault?node=worker-2&kind=") + kind);
+        for (int i = 0; i < 5; i++)
+            assert_int_equal(
+                count_of(reply_header(pods(""), "Tracer-Failed-Nodes"), "circuit-open"), 0);
+        cluster_do(&the_cluster, "DELETE", "/fault?node=*");
+        assert_text(reply_header(pods(""), "Tracer-Nodes"),
+                    "total=3, ok=3, miss=0, error=0, failed=0");
+    }
+}
+
 static void node__that_recovers__is_back_by_itself(void **)
 {
     open_circuit();
@@ -110,6 +140,10 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(node__that_hangs_again_and_again__is_not_waited_for,
                                         start_all, stop_all),
+        cmocka_unit_test_setup_teardown(
+            nodes__that_keep_others_waiting_in_any_way__are_not_waited_for, start_all, stop_all),
+        cmocka_unit_test_setup_teardown(
+            node__that_refuses_or_breaks_off__costs_no_time_and_is_asked, start_all, stop_all),
         cmocka_unit_test_setup_teardown(node__that_recovers__is_back_by_itself, start_all,
                                         stop_all),
         cmocka_unit_test_setup_teardown(mutation__while_a_circuit_is_open__tries_the_node,
