@@ -3,7 +3,8 @@
 // Knows libevent's bufferevents, but not who reads requests from them (its user, evhttp). Every byte
 // that comes in passes through http_head before the user sees it. Bytes that are no request that can
 // be taken never reach the user: the connection is answered and ended here. All deadlines are
-// absolute; they are looked at every 100 ms.
+// absolute; they are looked at every 100 ms. Where there are too many connections, those end first
+// whose end hurts least, and never one whose request is being answered.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -46,12 +47,9 @@ struct connections_options {
                                                   const struct bufferevent *bev);
 
 // A whole request was read. It has no deadline until connection_reply; `request` is given to on_left.
-void connection_request(struct connection *c, void *request);
-
-// A whole request has come on it. Where it has one of the few places beyond the last, which are for
-// those that tell whether the daemon is well, ends a connection without a request to give it a place of
-// its own. True: there is none to end.
-[[nodiscard]] bool connection_keep_reserved(struct connection *c);
+// False: all places are taken by requests. The few beyond are for those that tell whether the daemon is
+// well; every other one has to be refused.
+[[nodiscard]] bool connection_request(struct connection *c, void *request);
 
 // Its reply is about to be sent. True: it must be the connection's last, so say `Connection: close`.
 [[nodiscard]] bool connection_reply(struct connection *c);
@@ -63,7 +61,11 @@ void connection_sending(struct connection *c);
 // The reply was sent. `closing`: the user is about to free its side.
 void connection_done(struct connection *c, bool closing);
 
-// Ends the idle connections, and makes every reply the last of its connection.
+// No connection can be accepted for want of a descriptor. Ends what does least harm, and keeps the
+// number of connections below what it was for a while. False: none could end.
+[[nodiscard]] bool connections_no_descriptor(struct connections *cs);
+
+// Makes every reply the last of its connection. What is without a whole request gets a last moment.
 void connections_stop(struct connections *cs);
 
 [[nodiscard]] size_t connections_count(const struct connections *cs);

@@ -26,6 +26,14 @@ struct listener;
 void listener_give(struct listener *l);
 void listener_forget(struct listener *l);
 
+// Called when a connection waits that there is no descriptor for. True: there is one now. Otherwise the
+// listener gives up the one that it keeps for this, or pauses for a while.
+typedef bool (*listener_fn)(void *arg);
+void listener_on_no_descriptor(struct listener *l, listener_fn fn, void *arg);
+
+// To be called for each connection that is accepted: a turn of the loop takes a few only.
+void listener_accepted(struct listener *l);
+
 // Stops and goes on accepting; connections wait in the backlog meanwhile.
 void listener_pause(struct listener *l);
 void listener_resume(struct listener *l);

@@ -156,11 +156,10 @@ static void on_evhttp_request(struct evhttp_request *req, void *arg)
 {
     struct http_server *s = static_cast<struct http_server *>(arg);
     struct http_request *r = request_new(s, req);
-    connection_request(r->connection, r);
-    if (connection_keep_reserved(r->connection) && !is_vital(s, req))
-        reply_full(r);
-    else
+    if (connection_request(r->connection, r) || is_vital(s, req))
         s->options.on_request(s->options.arg, r);
+    else
+        reply_full(r);
 }
 
 static void on_client_left(void *, void *request, bool released)
@@ -351,7 +350,14 @@ static void on_refused(void *arg, const struct http_head *head, std::string *rep
 
 static struct bufferevent *on_evhttp_accept(struct event_base *, void *arg)
 {
-    return connections_accept(static_cast<struct http_server *>(arg)->connections);
+    const struct http_server *s = static_cast<struct http_server *>(arg);
+    listener_accepted(s->listener);
+    return connections_accept(s->connections);
+}
+
+static bool on_no_descriptor(void *arg)
+{
+    return connections_no_descriptor(static_cast<struct http_server *>(arg)->connections);
 }
 
 static void on_connection_end(void *user)
@@ -417,6 +423,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
     for (size_t i = 0; i < listener_count(listener); i++)
         s->sockets.push_back(evhttp_bind_listener(s->http, listener_at(listener, i)));
     listener_give(listener);
+    listener_on_no_descriptor(listener, on_no_descriptor, s);
     return s;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -22,14 +23,22 @@
 
 static const int BACKLOG = 1024;
 static const struct timeval BACK_OFF = {0, 200000};
+static const struct timeval NEXT_TURN = {0, 0};
 static const int64_t LOG_INTERVAL_MS = 10000;
+static const int ACCEPTS_PER_TURN = 32; // about a millisecond
 
 struct listener {
     std::vector<struct evconnlistener *> sockets;
-    struct event *back_off; // pending while accept fails
+    struct event *back_off;  // pending while accept fails
+    struct event *next_turn; // pending while connections of this turn were accepted
+    listener_fn on_no_descriptor;
+    void *arg;
+    int accepted; // in this turn
+    int spare;    // a descriptor for one that must be accepted; -1: it was given up
     uint16_t port;
     bool given;
     bool paused;
+    bool failing;      // and nothing could be done about it
     int64_t logged_ms; // when a failure was last written to the log; 0: never
 };
 
@@ -47,7 +56,7 @@ static struct listener *find_listener(const struct evconnlistener *socket)
 
 static void update(struct listener *l)
 {
-    const bool wanted = !l->paused && !event_pending(l->back_off, EV_TIMEOUT, nullptr);
+    const bool wanted = !l->paused && !l->failing && l->accepted < ACCEPTS_PER_TURN;
     for (struct evconnlistener *socket : l->sockets) {
         if (wanted)
             evconnlistener_enable(socket);
@@ -56,13 +65,53 @@ static void update(struct listener *l)
     }
 }
 
+static void on_next_turn(evutil_socket_t, short, void *arg)
+{
+    struct listener *l = static_cast<struct listener *>(arg);
+    l->accepted = 0;
+    update(l);
+}
+
+void listener_accepted(struct listener *l)
+{
+    if (l->accepted++ == 0)
+        event_add(l->next_turn, &NEXT_TURN);
+    if (l->accepted >= ACCEPTS_PER_TURN)
+        update(l);
+}
+
+static void take_spare(struct listener *l)
+{
+    if (l->spare < 0)
+        l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void on_back_off_over(evutil_socket_t, short, void *arg)
 {
-    update(static_cast<struct listener *>(arg));
+    struct listener *l = static_cast<struct listener *>(arg);
+    l->failing = false;
+    take_spare(l);
+    if (l->spare < 0)
+        event_add(l->back_off, &BACK_OFF);
+    update(l);
+}
+
+// What can be done about a failure, so that accepting can go on at once.
+static bool remedy(struct listener *l, int error)
+{
+    if (error != EMFILE && error != ENFILE)
+        return false;
+    if (l->on_no_descriptor && l->on_no_descriptor(l->arg))
+        return true;
+    const bool had_one = l->spare >= 0;
+    if (had_one)
+        close(l->spare);
+    l->spare = -1;
+    return had_one;
 }
 
 // accept failed, for want of descriptors mostly: the event is level-triggered and would fire at once
-// again, so accepting pauses for a while.
+// again, so if there is no remedy accepting pauses for a while.
 static void on_accept_error(struct evconnlistener *socket, void *)
 {
     const int error = EVUTIL_SOCKET_ERROR();
@@ -74,7 +123,9 @@ static void on_accept_error(struct evconnlistener *socket, void *)
         log_warn("no connection can be accepted: %s", strerror(error));
         l->logged_ms = now;
     }
-    event_add(l->back_off, &BACK_OFF);
+    l->failing = !remedy(l, error);
+    if (l->failing || l->spare < 0)
+        event_add(l->back_off, &BACK_OFF);
     update(l);
 }
 
@@ -192,6 +243,9 @@ struct listener *listener_new(struct event_base *base, const struct address *add
     struct listener *l = new listener{};
     l->port = address->port;
     l->back_off = evtimer_new(base, on_back_off_over, l);
+    l->next_turn = evtimer_new(base, on_next_turn, l);
+    l->spare = -1;
+    take_spare(l);
     the_listeners.push_back(l);
     if (open_all(l, base, address))
         return l;
@@ -227,6 +281,12 @@ void listener_forget(struct listener *l)
     l->sockets.clear();
 }
 
+void listener_on_no_descriptor(struct listener *l, listener_fn fn, void *arg)
+{
+    l->on_no_descriptor = fn;
+    l->arg = arg;
+}
+
 void listener_pause(struct listener *l)
 {
     l->paused = true;
@@ -246,6 +306,9 @@ void listener_free(struct listener *l)
     if (!l->given)
         close_sockets(l);
     std::erase(the_listeners, l);
+    if (l->spare >= 0)
+        close(l->spare);
     event_free(l->back_off);
+    event_free(l->next_turn);
     delete l;
 }

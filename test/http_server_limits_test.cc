@@ -114,29 +114,90 @@ static void client__that_does_not_read__is_dropped(void **state)
     raw_client_fini(&c);
 }
 
+static void client__that_does_not_read__gives_its_place_away(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    f->reply_size = 64 << 20;
+    struct http_server_options options = server_fixture_options(f);
+    options.max_connections = 1;
+    server_fixture_restart(f, &options);
+    struct raw_client slow;
+    raw_client_init(&slow, f->base, f->port);
+    const int64_t begin = clock_monotonic_ms();
+    raw_client_send(&slow, make_get("/big"));
+    assert_true(server_fixture_wait_seen(f, 1));
+
+    int status = 503;
+    while (status == 503) {
+        struct raw_client c;
+        raw_client_init(&c, f->base, f->port);
+        raw_client_send(&c, make_get("/now"));
+        status = raw_client_reply(&c, LONG_MS).status;
+        raw_client_fini(&c);
+    }
+
+    assert_int_equal(status, 200);
+    assert_in_range(clock_monotonic_ms() - begin, 900, 3000);
+    assert_true(raw_client_wait_end(&slow, LONG_MS));
+    assert_true(slow.was_reset);
+    raw_client_fini(&slow);
+}
+
+static void client__that_reads_slowly__keeps_its_place(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    f->reply_size = 64 << 20;
+    struct http_server_options options = server_fixture_options(f);
+    options.max_connections = 1;
+    server_fixture_restart(f, &options);
+    struct raw_client slow;
+    raw_client_init(&slow, f->base, f->port);
+    raw_client_send(&slow, make_get("/big"));
+    assert_true(server_fixture_wait_seen(f, 1));
+
+    const int64_t end = clock_monotonic_ms() + 2000;
+    while (clock_monotonic_ms() < end) {
+        struct raw_client c;
+        raw_client_init(&c, f->base, f->port);
+        raw_client_send(&c, make_get("/now"));
+        assert_int_equal(raw_client_reply(&c, LONG_MS).status, 503);
+        raw_client_fini(&c);
+        raw_client_wait_bytes(&slow, slow.in.size() + (256 << 10), LONG_MS);
+        raw_client_idle(&slow, 100);
+    }
+    const struct raw_reply reply = raw_client_reply(&slow, LONG_MS);
+
+    assert_int_equal(reply.body.size(), f->reply_size);
+    raw_client_fini(&slow);
+}
+
+// There are eight places more than max_connections, which only idle connections and requests for the
+// health routes get.
 static void connection__beyond_the_most__ends_the_oldest_idle_one(void **state)
 {
     struct server_fixture *f = server_fixture_of(state);
     struct http_server_options options = server_fixture_options(f);
     options.max_connections = 3;
     server_fixture_restart(f, &options);
-    struct raw_client clients[4];
-    for (int i = 0; i < 3; i++) {
+    struct raw_client clients[11];
+    for (size_t i = 0; i < 10; i++) {
         raw_client_init(&clients[i], f->base, f->port);
         raw_client_send(&clients[i], make_get(i == 0 ? "/held" : "/now"));
-        assert_true(server_fixture_wait_seen(f, static_cast<size_t>(i) + 1));
+        assert_true(server_fixture_wait_seen(f, i + 1));
         raw_client_idle(&clients[i], 30);
     }
 
-    raw_client_init(&clients[3], f->base, f->port);
-    raw_client_send(&clients[3], make_get("/now"));
-    const struct raw_reply reply = raw_client_reply(&clients[3], LONG_MS);
+    raw_client_init(&clients[10], f->base, f->port);
+    raw_client_send(&clients[10], make_get("/now"));
+    const struct raw_reply reply = raw_client_reply(&clients[10], LONG_MS);
 
     assert_int_equal(reply.status, 200);
     assert_true(raw_client_wait_end(&clients[1], LONG_MS));
-    assert_int_equal(http_server_connections(f->server), 3);
-    raw_client_wait_end(&clients[2], 30);
-    assert_false(clients[2].ended);
+    assert_int_equal(http_server_connections(f->server), 10);
+    for (size_t i = 2; i < 10; i++) {
+        raw_client_wait_bytes(&clients[i], 10000, 10);
+        assert_false(clients[i].ended);
+    }
     assert_int_equal(f->gone, 0);
     for (struct raw_client &c : clients)
         raw_client_fini(&c);
@@ -264,6 +325,8 @@ int main()
         TEST(connection__without_a_request__is_ended_silently),
         TEST(request__that_is_pending__has_no_deadline),
         TEST(client__that_does_not_read__is_dropped),
+        TEST(client__that_does_not_read__gives_its_place_away),
+        TEST(client__that_reads_slowly__keeps_its_place),
         TEST(connection__beyond_the_most__ends_the_oldest_idle_one),
         TEST(connection__while_all_are_busy__is_turned_away),
         TEST(flood__of_silent_connections__does_not_shut_others_out),

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <string>
 
+#include "clock.h"
 #include "http_server.h"
 #include "support/cmocka_cc.h"
 #include "support/raw_client.h"
@@ -252,6 +253,55 @@ static void server__stopped__finishes_what_is_under_way(void **state)
     assert_true(http_server_is_idle(f->server));
 }
 
+static void server__stopped__waits_a_moment_for_half_requests_and_stuck_replies(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    f->reply_size = 64 << 20;
+    struct http_server_options options = server_fixture_options(f);
+    server_fixture_restart(f, &options);
+    struct raw_client silent, half, stuck;
+    raw_client_init(&silent, f->base, f->port);
+    raw_client_init(&half, f->base, f->port);
+    raw_client_init(&stuck, f->base, f->port);
+    raw_client_send(&half, "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+    raw_client_send(&stuck, make_get("/big"));
+    assert_true(server_fixture_wait_seen(f, 1));
+    assert_true(server_fixture_wait_connections(f, 3));
+    const int64_t begin = clock_monotonic_ms();
+
+    http_server_stop(f->server);
+    const struct raw_reply of_half = raw_client_reply(&half, LONG_MS);
+
+    assert_int_equal(of_half.status, 408);
+    assert_true(server_fixture_wait_connections(f, 0));
+    assert_in_range(clock_monotonic_ms() - begin, 900, 3000);
+    raw_client_fini(&silent);
+    raw_client_fini(&half);
+    raw_client_fini(&stuck);
+}
+
+static void server__stopped__answers_what_was_just_sent_on_kept_connections(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client kept, fresh;
+    raw_client_init(&kept, f->base, f->port);
+    raw_client_init(&fresh, f->base, f->port);
+    raw_client_send(&kept, make_get("/now"));
+    assert_int_equal(raw_client_reply(&kept, LONG_MS).status, 200);
+    assert_true(server_fixture_wait_connections(f, 2));
+
+    http_server_stop(f->server);
+    raw_client_idle(&kept, 10);
+    for (struct raw_client *c : {&kept, &fresh}) {
+        raw_client_send(c, make_get("/now"));
+        const struct raw_reply reply = raw_client_reply(c, LONG_MS);
+        assert_int_equal(reply.status, 200);
+        assert_string_equal(raw_reply_header(&reply, "Connection").c_str(), "close");
+        raw_client_fini(c);
+    }
+    assert_true(server_fixture_wait_connections(f, 0));
+}
+
 static void address__without_host__is_listened_on_in_both_families(void **state)
 {
     struct server_fixture *f = server_fixture_of(state);
@@ -304,6 +354,8 @@ int main()
         TEST(client__that_leaves__is_noticed_once),
         TEST(server__freed_with_requests_pending__forgets_them),
         TEST(server__stopped__finishes_what_is_under_way),
+        TEST(server__stopped__waits_a_moment_for_half_requests_and_stuck_replies),
+        TEST(server__stopped__answers_what_was_just_sent_on_kept_connections),
         TEST(address__without_host__is_listened_on_in_both_families),
         TEST(address__that_is_taken__is_an_error),
     };
