@@ -65,7 +65,10 @@ void connection_done(struct connection *c, bool closing);
 // number of connections below what it was for a while. False: none could end.
 [[nodiscard]] bool connections_no_descriptor(struct connections *cs);
 
-// Makes every reply the last of its connection. What is without a whole request gets a last moment.
+// Makes every reply the last of its connection from now on.
+void connections_drain(struct connections *cs);
+
+// The same, and what is without a whole request gets a last moment only.
 void connections_stop(struct connections *cs);
 
 [[nodiscard]] size_t connections_count(const struct connections *cs);

@@ -47,10 +47,14 @@ struct http_server_options {
 [[nodiscard]] struct http_server *http_server_new(const struct http_server_options *options,
                                                   std::string *error);
 
-// Closes the listener; connections go on, and each ends with the reply that is under way.
+// Makes every reply the last of its connection, so that clients look for another server in time.
+void http_server_drain(struct http_server *s);
+
+// Closes the listener, as soon as it has no connection that waits to be accepted. Connections go on, and
+// each ends with the reply that is under way; those without a request have a moment to send one.
 void http_server_stop(struct http_server *s);
 
-// No connection is left (after http_server_stop).
+// The listener is closed and no connection is left (after http_server_stop).
 [[nodiscard]] bool http_server_is_idle(const struct http_server *s);
 
 // Closes everything; requests that were not answered are forgotten without a call of on_gone. Not to

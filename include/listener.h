@@ -34,6 +34,13 @@ void listener_on_no_descriptor(struct listener *l, listener_fn fn, void *arg);
 // To be called for each connection that is accepted: a turn of the loop takes a few only.
 void listener_accepted(struct listener *l);
 
+// Takes no more clients: a connect is not answered, as if it was lost on the way. Those who have
+// connected are still accepted, which closing would not do: it resets them.
+void listener_refuse(struct listener *l);
+
+// A client has connected and waits to be accepted.
+[[nodiscard]] bool listener_has_waiting(const struct listener *l);
+
 // Stops and goes on accepting; connections wait in the backlog meanwhile.
 void listener_pause(struct listener *l);
 void listener_resume(struct listener *l);

@@ -280,7 +280,7 @@ bool connection_reply(struct connection *c)
     assert(c->phase == CONNECTION_PENDING);
     c->request = nullptr;
     connection_enter(c, CONNECTION_SENDING);
-    return c->owner->stopping || c->reserved ||
+    return c->owner->draining || c->reserved ||
            (c->head.state == HTTP_HEAD_REFUSED && c->head.requests == c->answered + 1);
 }
 
@@ -301,9 +301,14 @@ void connection_done(struct connection *c, bool closing)
     }
 }
 
+void connections_drain(struct connections *cs)
+{
+    cs->draining = true;
+}
+
 void connections_stop(struct connections *cs)
 {
-    cs->stopping = true;
+    cs->draining = cs->stopping = true;
     const int64_t now = clock_monotonic_ms();
     for (const auto &[bev, c] : cs->all)
         c->deadline_ms = std::min(c->deadline_ms, now + limit_ms(c, c->phase));

@@ -56,7 +56,8 @@ struct connections {
     size_t affordable;     // connections, as there were too few descriptors for more
     int64_t scarce_end_ms; // until when that holds
     bool full;
-    bool stopping;
+    bool draining;
+    bool stopping; // and draining
 };
 
 // Enters a phase, with the deadline that it has.

@@ -21,6 +21,7 @@
 
 #include "address.h"
 #include "blob.h"
+#include "clock.h"
 #include "connections.h"
 #include "http_response.h"
 #include "listener.h"
@@ -28,6 +29,8 @@
 
 // evhttp's own limits are above ours, so that its HTML error pages are never seen.
 static const ev_ssize_t LIMIT_SLACK = 8192;
+static const struct timeval NEXT_TURN = {0, 0};
+static const int64_t STOP_MS = 200;  // to accept those who wait already
 static const size_t COPY_MAX = 1024; // smaller pieces are copied: cheaper than a reference
 static const size_t CLIENT_ID_MAX = 128;
 
@@ -42,7 +45,8 @@ struct http_server {
     size_t random_left;
     time_t date_second;
     char date[40]; // of that second, as the Date header has it
-    bool stopping;
+    struct event *stop_timer;
+    int64_t stop_by_ms; // when the listener closes at the latest; 0: not asked to stop
 };
 
 // Lives from on_request until http_reply, or until the client leaves. While it lives, so does its
@@ -406,6 +410,21 @@ static void configure_evhttp(struct http_server *s)
     evhttp_set_max_body_size(s->http, static_cast<ev_ssize_t>(s->options.max_body) + LIMIT_SLACK);
 }
 
+// The listener closes when those who wait were accepted.
+static void on_stop_timer(evutil_socket_t, short, void *arg)
+{
+    struct http_server *s = static_cast<struct http_server *>(arg);
+    if (listener_has_waiting(s->listener) && clock_monotonic_ms() < s->stop_by_ms) {
+        event_add(s->stop_timer, &NEXT_TURN);
+        return;
+    }
+    listener_forget(s->listener);
+    for (struct evhttp_bound_socket *socket : s->sockets)
+        evhttp_del_accept_socket(s->http, socket);
+    s->sockets.clear();
+    connections_stop(s->connections);
+}
+
 struct http_server *http_server_new(const struct http_server_options *options, std::string *error)
 {
     struct address address;
@@ -419,6 +438,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
     s->listener = listener;
     s->connections = make_connections(s);
     s->http = evhttp_new(options->base);
+    s->stop_timer = evtimer_new(options->base, on_stop_timer, s);
     configure_evhttp(s);
     for (size_t i = 0; i < listener_count(listener); i++)
         s->sockets.push_back(evhttp_bind_listener(s->http, listener_at(listener, i)));
@@ -427,21 +447,23 @@ struct http_server *http_server_new(const struct http_server_options *options, s
     return s;
 }
 
+void http_server_drain(struct http_server *s)
+{
+    connections_drain(s->connections);
+}
+
 void http_server_stop(struct http_server *s)
 {
-    if (s->stopping)
+    if (s->stop_by_ms != 0)
         return;
-    s->stopping = true;
-    listener_forget(s->listener);
-    for (struct evhttp_bound_socket *socket : s->sockets)
-        evhttp_del_accept_socket(s->http, socket);
-    s->sockets.clear();
-    connections_stop(s->connections);
+    s->stop_by_ms = clock_monotonic_ms() + STOP_MS;
+    listener_refuse(s->listener);
+    event_add(s->stop_timer, &NEXT_TURN);
 }
 
 bool http_server_is_idle(const struct http_server *s)
 {
-    return connections_count(s->connections) == 0;
+    return s->sockets.empty() && connections_count(s->connections) == 0;
 }
 
 size_t http_server_connections(const struct http_server *s)
@@ -463,6 +485,7 @@ void http_server_free(struct http_server *s)
     evhttp_free(s->http); // frees its connections, with the requests on them
     connections_free(s->connections);
     listener_free(s->listener);
+    event_free(s->stop_timer);
     delete s;
 }
 

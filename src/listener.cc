@@ -9,8 +9,10 @@
 #include <vector>
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -285,6 +287,31 @@ void listener_on_no_descriptor(struct listener *l, listener_fn fn, void *arg)
 {
     l->on_no_descriptor = fn;
     l->arg = arg;
+}
+
+void listener_refuse(struct listener *l)
+{
+    static const size_t FLAGS = 13, SYN = 2; // of a TCP header
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0), // drop
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog filter = {.len = std::size(steps), .filter = steps};
+    for (struct evconnlistener *socket : l->sockets)
+        setsockopt(evconnlistener_get_fd(socket), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+                   sizeof filter);
+}
+
+bool listener_has_waiting(const struct listener *l)
+{
+    for (struct evconnlistener *socket : l->sockets) {
+        struct pollfd p = {.fd = evconnlistener_get_fd(socket), .events = POLLIN, .revents = 0};
+        if (poll(&p, 1, 0) > 0)
+            return true;
+    }
+    return false;
 }
 
 void listener_pause(struct listener *l)

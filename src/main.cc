@@ -79,6 +79,7 @@ static void on_signal(evutil_socket_t number, short, void *arg)
     }
     s->state = SVC_DRAINING;
     api_drain(s->api);
+    http_server_drain(s->server);
     const int64_t delay_ms = s->config.drain_delay_ms;
     log_info("%s: draining for %lld ms", number == SIGTERM ? "SIGTERM" : "SIGINT",
              static_cast<long long>(delay_ms));

@@ -2,6 +2,8 @@
 #include <csignal>
 #include <string>
 
+#include <sys/socket.h>
+
 #include "clock.h"
 #include "http_server.h"
 #include "support/cmocka_cc.h"
@@ -233,6 +235,7 @@ static void server__stopped__finishes_what_is_under_way(void **state)
     assert_true(server_fixture_wait_connections(f, 3));
 
     http_server_stop(f->server);
+    raw_client_idle(&idle, 10);
     raw_client_init(&late, f->base, f->port);
     raw_client_send(&half, "Host: x\r\n\r\n");
     const struct raw_reply of_half = raw_client_reply(&half, LONG_MS);
@@ -302,6 +305,50 @@ static void server__stopped__answers_what_was_just_sent_on_kept_connections(void
     assert_true(server_fixture_wait_connections(f, 0));
 }
 
+static void server__stopped__answers_those_who_wait_to_be_accepted(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client clients[50];
+    for (struct raw_client &c : clients) { // more than one turn of the loop accepts
+        raw_client_init(&c, f->base, f->port);
+        const std::string text = make_get("/now");
+        assert_int_equal(send(c.fd, text.data(), text.size(), 0), text.size());
+    }
+
+    http_server_stop(f->server);
+    const bool idle_before = http_server_is_idle(f->server);
+
+    for (struct raw_client &c : clients) {
+        assert_int_equal(raw_client_reply(&c, LONG_MS).status, 200);
+        raw_client_fini(&c);
+    }
+    assert_false(idle_before);
+    assert_true(server_fixture_wait_connections(f, 0));
+    assert_true(http_server_is_idle(f->server));
+}
+
+static void server__draining__makes_each_reply_the_last(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    struct raw_client kept, next;
+    raw_client_init(&kept, f->base, f->port);
+    raw_client_send(&kept, make_get("/now"));
+    const struct raw_reply before = raw_client_reply(&kept, LONG_MS);
+
+    http_server_drain(f->server);
+    raw_client_init(&next, f->base, f->port);
+
+    assert_string_equal(raw_reply_header(&before, "Connection").c_str(), "");
+    for (struct raw_client *c : {&kept, &next}) {
+        raw_client_send(c, make_get("/now"));
+        const struct raw_reply reply = raw_client_reply(c, LONG_MS);
+        assert_int_equal(reply.status, 200);
+        assert_string_equal(raw_reply_header(&reply, "Connection").c_str(), "close");
+        assert_true(raw_client_wait_end(c, LONG_MS));
+        raw_client_fini(c);
+    }
+}
+
 static void address__without_host__is_listened_on_in_both_families(void **state)
 {
     struct server_fixture *f = server_fixture_of(state);
@@ -356,6 +403,8 @@ int main()
         TEST(server__stopped__finishes_what_is_under_way),
         TEST(server__stopped__waits_a_moment_for_half_requests_and_stuck_replies),
         TEST(server__stopped__answers_what_was_just_sent_on_kept_connections),
+        TEST(server__stopped__answers_those_who_wait_to_be_accepted),
+        TEST(server__draining__makes_each_reply_the_last),
         TEST(address__without_host__is_listened_on_in_both_families),
         TEST(address__that_is_taken__is_an_error),
     };
