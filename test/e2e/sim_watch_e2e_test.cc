@@ -3,81 +3,9 @@
 
 #include "cmocka_cc.h"
 #include "e2e.h"
+#include "watching.h"
 
-static const char PODS[] = "/api/v1/pods";
 static const char SELECTED_PODS[] = "/api/v1/pods?labelSelector=app%3Dcontainer-tracer-backend";
-static const char SLICES[] = "/apis/discovery.k8s.io/v1/endpointslices";
-static const char ENDPOINTS[] = "/api/v1/endpoints";
-
-// A watch and what it has sent.
-struct watch {
-    int fd;
-    std::string got;
-};
-
-static std::string and_more(const std::string &target, const std::string &query)
-{
-    return target + (has(target, "?") ? "&" : "?") + query;
-}
-
-static struct watch watch_start(const struct cluster *c, const std::string &target,
-                                const std::string &query, const std::string &headers = "")
-{
-    struct watch w = {.fd = -1, .got = ""};
-    w.fd = raw_open(c->api, "GET " + and_more(target, "watch=1&" + query) +
-                                " HTTP/1.1\r\nHost: api\r\n" + headers + "\r\n");
-    w.got = raw_read(w.fd, "\r\n\r\n");
-    return w;
-}
-
-// Reads on until the watch has sent `text`.
-static void watch_wait_for(struct watch *w, const std::string &text)
-{
-    while (!has(w->got, text)) {
-        const std::string more = raw_read(w->fd, text.substr(text.size() - 1).c_str());
-        if (more.empty())
-            fail_msg("no \"%s\" in: %s", text.c_str(), w->got.c_str());
-        w->got += more;
-    }
-}
-
-// Types of the events, in order: "ADDED MODIFIED".
-static std::string types_of(const struct watch *w)
-{
-    static const char key[] = "\r\n{\"type\":\""; // after the size of a chunk
-    std::string types;
-    for (size_t at = 0; (at = w->got.find(key, at)) != std::string::npos;) {
-        at += sizeof key - 1;
-        types += (types.empty() ? "" : " ") + w->got.substr(at, w->got.find('"', at) - at);
-    }
-    return types;
-}
-
-// The resource version of a list.
-static std::string version_of(const struct cluster *c, const std::string &target)
-{
-    static const char key[] = "\"metadata\":{\"resourceVersion\":\"";
-    const std::string body = http_get(c->api + target).body;
-    const size_t at = body.find(key);
-    assert_true(at != std::string::npos);
-    const size_t begin = at + sizeof key - 1;
-    return body.substr(begin, body.find('"', begin) - begin);
-}
-
-// Waits until a bookmark has come to each open watch: all earlier events are there then.
-static void watch_catch_up(const struct cluster *c, struct watch *w, struct watch *other = nullptr)
-{
-    cluster_do(c, "POST", "/watch-bookmark");
-    watch_wait_for(w, "\"BOOKMARK\"");
-    if (other)
-        watch_wait_for(other, "\"BOOKMARK\"");
-}
-
-static struct watch watch_from_now(const struct cluster *c, const std::string &target)
-{
-    return watch_start(c, target,
-                       "allowWatchBookmarks=true&resourceVersion=" + version_of(c, target));
-}
 
 static void change__of_a_pod__is_seen_in_all_that_list_it(void **)
 {
@@ -96,7 +24,7 @@ static void change__of_a_pod__is_seen_in_all_that_list_it(void **)
     assert_has(endpoints.got, "\"notReadyAddresses\":[{\"ip\":\"127.77.0.2\"");
     assert_has(endpoints.got, "\r\nWarning: 299 - ");
     for (struct watch *w : {&pods, &slices, &endpoints}) {
-        assert_text(types_of(w), "MODIFIED");
+        assert_text(watch_types(w), "MODIFIED");
         close(w->fd);
     }
     cluster_stop(&c);
@@ -113,9 +41,9 @@ static void node__added_and_removed__changes_its_slice_and_no_other(void **)
     watch_catch_up(&c, &pods, &slices);
 
     // each pod is about to be deleted before it is gone
-    assert_text(types_of(&pods), "ADDED MODIFIED DELETED MODIFIED DELETED BOOKMARK");
+    assert_text(watch_types(&pods), "ADDED MODIFIED DELETED MODIFIED DELETED BOOKMARK");
     // a new slice for the 101st; one endpoint terminates and leaves, then the new slice ends
-    assert_text(types_of(&slices), "ADDED MODIFIED MODIFIED MODIFIED DELETED BOOKMARK");
+    assert_text(watch_types(&slices), "ADDED MODIFIED MODIFIED MODIFIED DELETED BOOKMARK");
     assert_has(pods.got, "\"deletionTimestamp\":\"");
     assert_has(slices.got, "\"ready\":false,\"serving\":true,\"terminating\":true");
     close(pods.fd);
@@ -133,8 +61,8 @@ static void object__that_leaves_a_selector__is_deleted_there(void **)
     cluster_do(&c, "POST", "/node-label?name=worker-1&app=container-tracer-backend");
     watch_catch_up(&c, &all, &selected);
 
-    assert_text(types_of(&all), "MODIFIED MODIFIED MODIFIED BOOKMARK");
-    assert_text(types_of(&selected), "DELETED ADDED BOOKMARK");
+    assert_text(watch_types(&all), "MODIFIED MODIFIED MODIFIED BOOKMARK");
+    assert_text(watch_types(&selected), "DELETED ADDED BOOKMARK");
     assert_false(has(selected.got, "\"app\":\"other\""));
     close(all.fd);
     close(selected.fd);
@@ -150,7 +78,7 @@ static void watch__of_another_namespace__sees_nothing(void **)
     cluster_do(&c, "POST", "/node?name=far&namespace=elsewhere");
     watch_catch_up(&c, &w);
 
-    assert_text(types_of(&w), "ADDED BOOKMARK");
+    assert_text(watch_types(&w), "ADDED BOOKMARK");
     close(w.fd);
     cluster_stop(&c);
 }
@@ -158,14 +86,14 @@ static void watch__of_another_namespace__sees_nothing(void **)
 static void watch__from_an_older_version__catches_up(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    const std::string version = version_of(&c, PODS);
+    const std::string version = list_version(&c, PODS);
     cluster_do(&c, "POST", "/node-ready?name=worker-1&ready=false");
     cluster_do(&c, "DELETE", "/node?name=worker-2");
 
     struct watch w = watch_start(&c, PODS, "allowWatchBookmarks=1&resourceVersion=" + version);
     watch_catch_up(&c, &w);
 
-    assert_text(types_of(&w), "MODIFIED MODIFIED DELETED BOOKMARK");
+    assert_text(watch_types(&w), "MODIFIED MODIFIED DELETED BOOKMARK");
     close(w.fd);
     cluster_stop(&c);
 }
@@ -177,7 +105,7 @@ static void watch__without_a_version__begins_with_all_objects(void **)
                               "resourceVersion=&allowWatchBookmarks=1"}) {
         struct watch w = watch_start(&c, PODS, query);
         watch_catch_up(&c, &w);
-        assert_text(types_of(&w), "ADDED ADDED ADDED BOOKMARK");
+        assert_text(watch_types(&w), "ADDED ADDED ADDED BOOKMARK");
         close(w.fd);
     }
     cluster_stop(&c);
@@ -186,14 +114,14 @@ static void watch__without_a_version__begins_with_all_objects(void **)
 static void watch__from_the_future__waits_where_a_list_is_refused(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    const std::string version = std::to_string(std::stoul(version_of(&c, PODS)) + 3);
+    const std::string version = std::to_string(std::stoul(list_version(&c, PODS)) + 3);
     const std::string from = "resourceVersion=" + version;
 
     struct watch w = watch_start(&c, PODS, "allowWatchBookmarks=true&" + from);
     cluster_do(&c, "POST", "/node-ready?name=worker-1&ready=false"); // three versions
     cluster_do(&c, "POST", "/node-ready?name=worker-2&ready=false");
     watch_catch_up(&c, &w);
-    assert_text(types_of(&w), "MODIFIED BOOKMARK");
+    assert_text(watch_types(&w), "MODIFIED BOOKMARK");
     assert_has(w.got, "worker-2");
 
     const struct reply list =
@@ -213,9 +141,9 @@ static void watch__at_its_timeout__ends_after_a_bookmark(void **)
     watch_wait_for(&w, "0\r\n\r\n");
     watch_wait_for(&plain, "0\r\n\r\n");
 
-    assert_text(types_of(&w), "ADDED BOOKMARK");
+    assert_text(watch_types(&w), "ADDED BOOKMARK");
     assert_has(w.got, "\"addressType\":\"\",\"endpoints\":null,\"ports\":null}}\n");
-    assert_text(types_of(&plain), "ADDED");
+    assert_text(watch_types(&plain), "ADDED");
     cluster_wait_for(&c, "/stats", "\"openWatches\":0},\"endpoints\"");
     close(w.fd);
     close(plain.fd);

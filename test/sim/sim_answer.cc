@@ -11,6 +11,7 @@ static const struct {
     {200, "OK"},
     {201, "Created"},
     {301, "Moved Permanently"},
+    {302, "Found"},
     {307, "Temporary Redirect"},
     {400, "Bad Request"},
     {401, "Unauthorized"},

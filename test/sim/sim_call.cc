@@ -4,9 +4,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sim_account.h"
 #include "sim_answer.h"
+#include "sim_cluster.h"
 #include "sim_fault.h"
 #include "sim_kube.h"
+#include "sim_server.h"
 #include "sim_text.h"
 
 void sim_call_ok(const struct sim_call *call)
@@ -40,28 +43,90 @@ bool sim_call_flag(const struct sim_call *call, const char *name, bool fallback)
     return value.empty() ? fallback : value == "true" || value == "1";
 }
 
+// What /api-fault and /watch-fault have in common. False after it has answered.
+static bool read_fault(const struct sim_call *call, struct sim_kube_fault *fault)
+{
+    fault->status = static_cast<int>(text_query_number(call->query, "status", 0));
+    if (fault->kind == "status" && (fault->status < 400 || fault->status > 599)) {
+        sim_call_bad(call, "status= is missing, or none of an error");
+        return false;
+    }
+    fault->path = sim_call_text(call, "path");
+    fault->count = text_query_number(call->query, "count", FAULT_FOR_EVER);
+    fault->retry_after = static_cast<unsigned>(
+        text_query_number(call->query, "retry-after", fault->status == 429 ? 1 : 0));
+    return true;
+}
+
 static void post_api_fault(const struct sim_call *call)
 {
     struct sim_kube_fault fault = {};
+    const std::string verb = sim_call_text(call, "verb");
     fault.kind = sim_call_text(call, "kind");
-    fault.status = static_cast<int>(text_query_number(call->query, "status", 0));
     if (fault.kind.empty() || fault.kind.starts_with("status"))
         fault.kind = "status";
-    if (fault.kind == "status" && (fault.status < 400 || fault.status > 599)) {
-        sim_call_bad(call, "status= is missing, or none of an error");
-        return;
-    }
-    fault.path = sim_call_text(call, "path");
-    fault.count = text_query_number(call->query, "count", FAULT_FOR_EVER);
     fault.later_pages = text_query_number(call->query, "page", 1) >= 2;
-    fault.retry_after = static_cast<unsigned>(
-        text_query_number(call->query, "retry-after", fault.status == 429 ? 1 : 0));
-    if (sim_kube_add_fault(call->kube, &fault))
+    fault.only_lists = verb == "list";
+    fault.only_watches = verb == "watch";
+    if (!read_fault(call, &fault))
+        return;
+    if (fault.kind != "stream" && sim_kube_add_fault(call->kube, &fault))
         sim_call_ok(call);
-    else if (errno == 0)
+    else if (fault.kind == "stream" || errno == 0)
         sim_call_bad(call, "kind= is one of: down hang garbage null-items status");
     else
         sim_call_done(call, false);
+}
+
+// Of a watch that is asked for, or of those that are open.
+static void post_watch_fault(const struct sim_call *call)
+{
+    struct sim_kube_fault fault = {};
+    fault.kind = sim_call_text(call, "kind");
+    if (sim_stream_kind_of(fault.kind, &fault.stream.kind))
+        fault.kind = "stream";
+    if (fault.kind != "stream" && fault.kind != "status" && fault.kind != "redirect" &&
+        fault.kind != "hang") {
+        sim_call_bad(call, "kind= is one of: status redirect hang " + sim_stream_names());
+        return;
+    }
+    if (!read_fault(call, &fault))
+        return;
+    if (fault.kind == "redirect") {
+        fault.kind = "status";
+        fault.status = 302;
+    }
+    fault.only_watches = true;
+    fault.stream.events = text_query_number(call->query, "events", 0);
+    fault.stream.bytes = text_query_number(call->query, "bytes", 0);
+    fault.stream.retry_after = fault.retry_after;
+    if (!sim_call_flag(call, "open", false)) {
+        sim_call_done(call, sim_kube_add_fault(call->kube, &fault));
+    } else if (fault.kind != "stream") {
+        sim_call_bad(call, "a watch that is open has been answered already");
+    } else {
+        sim_watch_spoil(&call->kube->watches, fault.path, &fault.stream);
+        sim_call_ok(call);
+    }
+}
+
+static void delete_watch_fault(const struct sim_call *call)
+{
+    sim_kube_heal_watches(call->kube);
+    sim_call_ok(call);
+}
+
+static void post_watch_end(const struct sim_call *call)
+{
+    sim_watch_end(&call->kube->watches, sim_call_text(call, "path"),
+                  sim_call_flag(call, "reset", false));
+    sim_call_ok(call);
+}
+
+static void post_compact(const struct sim_call *call)
+{
+    sim_event_compact(call->cluster);
+    sim_call_ok(call);
 }
 
 static void delete_api_fault(const struct sim_call *call)
@@ -90,6 +155,53 @@ static void post_watch_bookmark(const struct sim_call *call)
     sim_call_ok(call);
 }
 
+// Writes the account's folder if that is wished; false after it has answered.
+static bool write_account(const struct sim_call *call, bool wished)
+{
+    struct sim_account *account = call->kube->options.account;
+    if (!wished || (account && sim_account_write(account)))
+        return true;
+    if (account)
+        sim_call_done(call, false);
+    else
+        sim_call_bad(call, "there is no folder: --tls was not given");
+    return false;
+}
+
+static void set_account_token(const struct sim_call *call, const char *name)
+{
+    std::string token;
+    if (call->kube->options.account && text_query(call->query, name, &token))
+        call->kube->options.account->token = token;
+}
+
+static void post_token(const struct sim_call *call)
+{
+    call->kube->options.token = sim_call_text(call, "value");
+    const bool wished = sim_call_flag(call, "write", false);
+    if (wished)
+        set_account_token(call, "value");
+    if (write_account(call, wished))
+        sim_call_ok(call);
+}
+
+static void post_account_files(const struct sim_call *call)
+{
+    set_account_token(call, "token");
+    if (write_account(call, true))
+        sim_call_ok(call);
+}
+
+static void post_ca_rotate(const struct sim_call *call)
+{
+    if (!sim_kube_rotate(call->kube))
+        sim_call_bad(call, "there are no certificates: --tls was not given");
+    else if (write_account(call, sim_call_flag(call, "write", true)))
+        sim_call_ok(call);
+    if (sim_call_flag(call, "reset", false))
+        sim_server_reset_conns(call->kube->server);
+}
+
 void sim_call_append_resources(std::string *out, const struct sim_kube *k)
 {
     char before = '{';
@@ -112,6 +224,13 @@ static const struct {
     {"POST", "/slices", post_slices},
     {"POST", "/watch", post_watch},
     {"POST", "/watch-bookmark", post_watch_bookmark},
+    {"POST", "/watch-fault", post_watch_fault},
+    {"DELETE", "/watch-fault", delete_watch_fault},
+    {"POST", "/watch-end", post_watch_end},
+    {"POST", "/compact", post_compact},
+    {"POST", "/token", post_token},
+    {"POST", "/account-files", post_account_files},
+    {"POST", "/ca-rotate", post_ca_rotate},
 };
 
 sim_call_fn sim_call_find(std::string_view method, std::string_view path)

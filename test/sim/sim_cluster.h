@@ -64,7 +64,8 @@ struct sim_cluster {
     size_t next_address; // offset of the next node's address
     size_t next_number;  // of the next pod
     uint64_t next_slice;
-    uint64_t version; // resource version
+    uint64_t version;   // resource version
+    uint64_t compacted; // every older version is expired
     uint64_t next_uid;
     time_t born;
     std::vector<std::string> order;                        // node names as they were added

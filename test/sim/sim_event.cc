@@ -73,6 +73,7 @@ void sim_event_publish(struct sim_cluster *c, enum sim_event_type type,
 
 void sim_event_compact(struct sim_cluster *c)
 {
+    c->compacted = c->version;
     for (struct sim_log &log : c->logs) {
         log.events.clear();
         log.bytes = 0;

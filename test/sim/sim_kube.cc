@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sim_account.h"
 #include "sim_answer.h"
 #include "sim_cluster.h"
-#include "sim_fault.h"
 #include "sim_http.h"
 #include "sim_list.h"
 #include "sim_server.h"
@@ -33,64 +33,25 @@ static const char VERSION_JSON[] = "{\n"
                                    "  \"platform\": \"linux/amd64\"\n"
                                    "}";
 
-// Reads "/api/v1[/namespaces/NS]/pods" and its like. False: no such path.
-static bool parse_target(std::string_view path, struct sim_target *t)
-{
-    for (const enum sim_resource resource : {RESOURCE_PODS, RESOURCE_SLICES, RESOURCE_ENDPOINTS}) {
-        const struct sim_resource_info *info = sim_resource_find(resource);
-        const std::string prefix = (*info->group ? "/apis/" : "/api/") + std::string(info->version);
-        if (!path.starts_with(prefix + '/'))
-            continue;
-        std::string_view rest = path.substr(prefix.size() + 1);
-        t->resource = resource;
-        t->name_space.clear();
-        if (rest.starts_with("namespaces/")) {
-            text_next(&rest, '/');
-            t->name_space = text_next(&rest, '/');
-        }
-        if (rest == info->name)
-            return true;
-    }
-    return false;
-}
-
-// The Status of a request that the caller's role does not allow, as RBAC words it.
-static void answer_forbidden(const struct sim_target *t, const char *verb, struct sim_answer *a)
-{
-    const struct sim_resource_info *info = sim_resource_find(t->resource);
-    const std::string dot = *info->group ? "." : "";
-    std::string message = info->name + dot + info->group +
-                          " is forbidden: User \"system:serviceaccount:contrace:pod-reader\" "
-                          "cannot " +
-                          verb + " resource \"" + info->name + "\" in API group \"" + info->group;
-    message += t->name_space.empty() ? "\" at the cluster scope"
-                                     : "\" in the namespace \"" + t->name_space + '"';
-    std::string details = "{";
-    if (*info->group)
-        details += "\"group\":\"" + std::string(info->group) + "\",";
-    details += "\"kind\":\"" + std::string(info->name) + "\"}";
-    sim_list_status(a, 403, message, details);
-    a->headers += "X-Content-Type-Options: nosniff\r\n";
-}
-
 static bool may_watch(const struct sim_kube *k, std::string_view path)
 {
     for (const std::string &part : k->unwatched)
-        if (path.find(part) != std::string_view::npos)
+        if (text_has_part(path, part))
             return false;
     return true;
 }
 
 // Leaves `a` without a status where a watch has begun on `c`.
 static void answer_resource(struct sim_kube *k, struct sim_conn *c, const struct sim_target *t,
-                            const struct sim_request *r, struct sim_answer *a)
+                            const struct sim_request *r, const struct sim_stream_fault *fault,
+                            struct sim_answer *a)
 {
     const bool is_watch = sim_watch_is_asked(r->query);
     if ((t->resource == RESOURCE_SLICES && k->options.forbid_slices) ||
         (is_watch && !may_watch(k, r->path))) {
-        answer_forbidden(t, is_watch ? "watch" : "list", a);
+        sim_list_forbidden(t, is_watch ? "watch" : "list", a);
     } else if (is_watch) {
-        (void)sim_watch_start(&k->watches, c, t, r, a);
+        (void)sim_watch_start(&k->watches, c, t, r, fault, a);
     } else {
         sim_event_keep(k->options.cluster, t->resource);
         sim_list_answer(k->options.cluster, t, r, a);
@@ -105,7 +66,7 @@ static bool is_allowed(const struct sim_kube *k, const struct sim_request *r)
 }
 
 static void kube_answer(struct sim_kube *k, struct sim_conn *c, const struct sim_request *r,
-                        struct sim_answer *a)
+                        const struct sim_stream_fault *fault, struct sim_answer *a)
 {
     struct sim_target target = {};
     target.page_limit = k->options.page_limit;
@@ -119,8 +80,8 @@ static void kube_answer(struct sim_kube *k, struct sim_conn *c, const struct sim
         a->headers = "Cache-Control: no-cache, private\r\nContent-Type: application/json\r\n";
     } else if (r->path == "/readyz" || r->path == "/livez" || r->path == "/healthz") {
         sim_answer_text(a, 200, "ok");
-    } else if (parse_target(r->path, &target)) {
-        answer_resource(k, c, &target, r, a);
+    } else if (sim_target_read(r->path, &target)) {
+        answer_resource(k, c, &target, r, fault, a);
     } else {
         sim_answer_text(a, 404, "404 page not found\n");
     }
@@ -154,61 +115,6 @@ static void kube_send(struct sim_conn *c, const struct sim_request *r, const str
     sim_conn_finish(c);
 }
 
-static struct sim_kube_fault *find_fault(struct sim_kube *k, const struct sim_request *r)
-{
-    std::string token;
-    const bool later = text_query(r->query, "continue", &token) && !token.empty();
-    for (struct sim_kube_fault &f : k->faults) {
-        if (f.count == 0 || r->path.find(f.path) == std::string_view::npos ||
-            (f.later_pages && !later))
-            continue;
-        if (f.count != FAULT_FOR_EVER)
-            f.count--;
-        k->failures++;
-        return &f;
-    }
-    return nullptr;
-}
-
-static void answer_429(const struct sim_kube_fault *f, struct sim_answer *a)
-{
-    sim_answer_text(a, 429, "Too many requests, please try again later.\n");
-    a->headers = "Content-Type: text/plain; charset=utf-8\r\n"
-                 "Retry-After: " +
-                 std::to_string(f->retry_after) + "\r\nX-Content-Type-Options: nosniff\r\n";
-}
-
-// The Status of an injected error.
-static void answer_status(const struct sim_kube_fault *f, const struct sim_request *r,
-                          struct sim_answer *a)
-{
-    struct sim_target target = {.resource = RESOURCE_PODS, .name_space = "", .page_limit = 0};
-    (void)parse_target(r->path, &target);
-    if (f->status == 429) {
-        answer_429(f, a);
-        return;
-    }
-    if (f->status == 401) {
-        sim_list_status(a, 401, "Unauthorized", "");
-    } else if (f->status == 403) {
-        answer_forbidden(&target, sim_watch_is_asked(r->query) ? "watch" : "list", a);
-    } else if (f->status == 410) {
-        sim_list_status(a, 410,
-                        "The provided continue parameter is too old to display a consistent list "
-                        "result.",
-                        "");
-    } else if (f->status == 503) {
-        sim_list_status(a, 503,
-                        "the server is currently unable to handle "
-                        "the request",
-                        "");
-    } else {
-        sim_list_status(a, f->status, "Internal error occurred: injected", "");
-    }
-    if (f->retry_after > 0)
-        a->headers += "Retry-After: " + std::to_string(f->retry_after) + "\r\n";
-}
-
 // Every list of the answer becomes null, as Go sends an empty one that was never made.
 static void drop_items(struct sim_answer *a)
 {
@@ -226,11 +132,12 @@ static void play_fault(struct sim_kube *k, struct sim_conn *c, const struct sim_
     if (f->kind == "garbage") {
         sim_answer_text(&a, 200, "\x01\x02 no JSON {[");
         a.headers = "Content-Type: application/json\r\n";
-    } else if (f->kind == "null-items") {
-        kube_answer(k, c, r, &a);
-        drop_items(&a);
+    } else if (f->kind == "status") {
+        sim_kube_fault_answer(f, r, &a);
     } else {
-        answer_status(f, r, &a);
+        kube_answer(k, c, r, &f->stream, &a);
+        if (f->kind == "null-items")
+            drop_items(&a);
     }
     kube_send(c, r, &a);
 }
@@ -249,7 +156,7 @@ static void count_request(struct sim_kube *k, const struct sim_request *r)
     struct sim_target target = {};
     sim_stats_count(&k->stats, r->method, r->path);
     k->stats.last_head = r->head;
-    if (!parse_target(r->path, &target))
+    if (!sim_target_read(r->path, &target))
         return;
     struct sim_resource_stats *s = &k->resources[target.resource];
     s->user_agent = sim_request_header(r, "User-Agent");
@@ -268,14 +175,16 @@ static void on_kube_request(struct sim_conn *c, const struct sim_request *r, voi
 {
     struct sim_kube *k = static_cast<struct sim_kube *>(arg);
     count_request(k, r);
-    struct sim_kube_fault *found = find_fault(k, r);
+    struct sim_kube_fault *found = sim_kube_fault_find(&k->faults, r);
     if (found) {
+        k->failures++;
         const struct sim_kube_fault fault = *found;
         play_fault(k, c, r, &fault);
         return;
     }
     struct sim_answer a = {};
-    kube_answer(k, c, r, &a);
+    const struct sim_stream_fault plain = {};
+    kube_answer(k, c, r, &plain, &a);
     kube_send(c, r, &a);
 }
 
@@ -286,7 +195,8 @@ struct sim_kube *sim_kube_new(const struct sim_kube_options *options)
     const struct sim_server_options server = {.base = options->base,
                                               .address = {htonl(INADDR_LOOPBACK)},
                                               .port = 0,
-                                              .tls = options->tls,
+                                              .tls = options->account ? options->account->tls
+                                                                      : nullptr,
                                               .on_request = on_kube_request,
                                               .arg = k};
     k->server = sim_server_new(&server);
@@ -311,7 +221,7 @@ void sim_kube_free(struct sim_kube *k)
 
 bool sim_kube_add_fault(struct sim_kube *k, const struct sim_kube_fault *fault)
 {
-    static const char *const kinds[] = {"hang", "garbage", "null-items", "status"};
+    static const char *const kinds[] = {"hang", "garbage", "null-items", "status", "stream"};
     if (fault->kind == "down") {
         sim_server_reset_conns(k->server);
         k->failures++;
@@ -330,6 +240,16 @@ bool sim_kube_heal(struct sim_kube *k)
     return sim_server_set_mode(k->server, SIM_LISTENS);
 }
 
+static bool hits_watches(const struct sim_kube_fault &fault)
+{
+    return fault.only_watches;
+}
+
+void sim_kube_heal_watches(struct sim_kube *k)
+{
+    std::erase_if(k->faults, hits_watches);
+}
+
 void sim_kube_forbid_watches(struct sim_kube *k, const std::string &part, bool forbidden)
 {
     if (part.empty())
@@ -337,4 +257,12 @@ void sim_kube_forbid_watches(struct sim_kube *k, const std::string &part, bool f
     std::erase(k->unwatched, part);
     if (forbidden)
         k->unwatched.push_back(part);
+}
+
+bool sim_kube_rotate(struct sim_kube *k)
+{
+    if (!k->options.account || !sim_account_rotate(k->options.account))
+        return false;
+    k->server->options.tls = k->options.account->tls;
+    return true;
 }

@@ -6,29 +6,21 @@
 #include <string_view>
 #include <vector>
 
+#include "sim_kube_fault.h"
 #include "sim_stats.h"
 #include "sim_watch.h"
 
 struct event_base;
+struct sim_account;
 struct sim_cluster;
 struct sim_server;
-struct ssl_ctx_st;
-
-struct sim_kube_fault {
-    std::string kind; // hang, garbage, null-items, status
-    int status;
-    std::string path; // what the path contains; empty: any
-    uint64_t count;   // requests it still hits
-    unsigned retry_after;
-    bool later_pages; // only requests that continue a list
-};
 
 struct sim_kube_options {
     struct event_base *base;
     struct sim_cluster *cluster;
-    struct ssl_ctx_st *tls; // null: plain. Borrowed.
-    std::string token;      // empty: anybody may ask
-    uint64_t page_limit;    // 0: none
+    struct sim_account *account; // null: plain HTTP. Borrowed.
+    std::string token;           // empty: anybody may ask
+    uint64_t page_limit;         // 0: none
     bool forbid_slices, forbid_watches;
 };
 
@@ -50,7 +42,12 @@ void sim_kube_free(struct sim_kube *k);
 // Adds a fault; kind "down" closes the listener and resets the connections. False, with errno or 0,
 // where the kind is unknown.
 [[nodiscard]] bool sim_kube_add_fault(struct sim_kube *k, const struct sim_kube_fault *fault);
+// Heals all, or what hits watches only.
 [[nodiscard]] bool sim_kube_heal(struct sim_kube *k);
+void sim_kube_heal_watches(struct sim_kube *k);
 
-// Whether the caller's role may watch paths that contain `part`. Open watches stay.
+// Shows the certificate of another certification authority to new connections. False: all stays.
+[[nodiscard]] bool sim_kube_rotate(struct sim_kube *k);
+
+// Whether the caller's role may watch paths that have `part`. Open watches stay.
 void sim_kube_forbid_watches(struct sim_kube *k, const std::string &part, bool forbidden);

@@ -23,9 +23,11 @@ static const char *reason_of(int code)
         int code;
         const char *reason;
     } reasons[] = {
-        {400, "BadRequest"},         {401, "Unauthorized"}, {403, "Forbidden"},
-        {405, "MethodNotAllowed"},   {410, "Expired"},      {422, "Invalid"},
-        {503, "ServiceUnavailable"}, {504, "Timeout"},
+        {400, "BadRequest"},      {401, "Unauthorized"},
+        {403, "Forbidden"},       {405, "MethodNotAllowed"},
+        {410, "Expired"},         {422, "Invalid"},
+        {429, "TooManyRequests"}, {503, "ServiceUnavailable"},
+        {504, "Timeout"},
     };
     for (const auto &row : reasons)
         if (row.code == code)
@@ -89,9 +91,16 @@ static bool read_page(const struct sim_cluster *c, std::string_view query, struc
     list->limit = text_query_number(query, "limit", 0);
     if (!text_query(query, "continue", &token) || token.empty())
         return true;
-    if (read_token(token, &list->version, &list->start))
+    if (!read_token(token, &list->version, &list->start)) {
+        sim_list_status(a, 400, "continue key is not valid", "");
+        return false;
+    }
+    if (list->version >= c->compacted)
         return true;
-    sim_list_status(a, 400, "continue key is not valid", "");
+    sim_list_status(a, 410,
+                    "The provided continue parameter is too old to display a consistent list "
+                    "result. You must start a new list without the continue parameter.",
+                    "");
     return false;
 }
 
@@ -138,6 +147,44 @@ static bool read_version(const struct sim_cluster *c, std::string_view query, st
     if (number == 0)
         list->limit = 0; // from the watch cache: a real server ignores the limit there
     return true;
+}
+
+bool sim_target_read(std::string_view path, struct sim_target *t)
+{
+    for (const enum sim_resource resource : {RESOURCE_PODS, RESOURCE_SLICES, RESOURCE_ENDPOINTS}) {
+        const struct sim_resource_info *info = sim_resource_find(resource);
+        const std::string prefix = (*info->group ? "/apis/" : "/api/") + std::string(info->version);
+        if (!path.starts_with(prefix + '/'))
+            continue;
+        std::string_view rest = path.substr(prefix.size() + 1);
+        t->resource = resource;
+        t->name_space.clear();
+        if (rest.starts_with("namespaces/")) {
+            text_next(&rest, '/');
+            t->name_space = text_next(&rest, '/');
+        }
+        if (rest == info->name)
+            return true;
+    }
+    return false;
+}
+
+void sim_list_forbidden(const struct sim_target *t, const char *verb, struct sim_answer *a)
+{
+    const struct sim_resource_info *info = sim_resource_find(t->resource);
+    const std::string dot = *info->group ? "." : "";
+    std::string message = info->name + dot + info->group +
+                          " is forbidden: User \"system:serviceaccount:contrace:pod-reader\" "
+                          "cannot " +
+                          verb + " resource \"" + info->name + "\" in API group \"" + info->group;
+    message += t->name_space.empty() ? "\" at the cluster scope"
+                                     : "\" in the namespace \"" + t->name_space + '"';
+    std::string details = "{";
+    if (*info->group)
+        details += "\"group\":\"" + std::string(info->group) + "\",";
+    details += "\"kind\":\"" + std::string(info->name) + "\"}";
+    sim_list_status(a, 403, message, details);
+    a->headers += "X-Content-Type-Options: nosniff\r\n";
 }
 
 bool sim_filter_read(const struct sim_target *target, std::string_view query,

@@ -17,6 +17,9 @@ struct sim_target {
     uint64_t page_limit;    // 0: none
 };
 
+// Reads "/api/v1[/namespaces/NS]/pods" and its like. False: no such path.
+[[nodiscard]] bool sim_target_read(std::string_view path, struct sim_target *t);
+
 // Which objects of a resource a list or a watch is about.
 struct sim_filter {
     std::string name_space; // empty: cluster-wide
@@ -40,6 +43,9 @@ void sim_list_status(struct sim_answer *a, int code, std::string_view message,
 // Appends the Status as a JSON object.
 void sim_list_append_status(std::string *out, int code, std::string_view message,
                             std::string_view details);
+
+// Turns `a` into the Status of a request that the caller's role does not allow, as RBAC words it.
+void sim_list_forbidden(const struct sim_target *t, const char *verb, struct sim_answer *a);
 
 // Answers a list of `target`.
 void sim_list_answer(struct sim_cluster *c, const struct sim_target *target,

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <event2/event.h>
 #include <getopt.h>
-#include <openssl/ssl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,12 +14,12 @@
 #include <cstring>
 #include <string>
 
+#include "sim_account.h"
 #include "sim_cluster.h"
 #include "sim_control.h"
 #include "sim_kube.h"
 #include "sim_node.h"
 #include "sim_text.h"
-#include "sim_tls.h"
 
 struct options {
     size_t nodes = 3, pods_per_node = 2, pods_size = 0;
@@ -94,13 +93,17 @@ static const char HELP[] =
     "/fault?node=A[,B|*]&kind=K[&method=GET][&path=/v1/pods][&count=n][&after=ms][&bytes=n]\n"
     "  DELETE /fault?node=..\n"
     "  POST /api-fault?kind=K[&status=n][&path=part][&count=n][&page=2][&retry-after=s]\n"
-    "      K: down hang garbage null-items status;  DELETE /api-fault\n"
+    "      [&verb=list|watch];  K: down hang garbage null-items status;  DELETE /api-fault\n"
     "  POST /node?name=N[&kube-node=][&pod=][&namespace=][&app=][&phase=][&ready=][&pods=a,b]\n"
     "  DELETE /node?name=   POST /node-ready?name=&ready=   /node-readdress?name=\n"
     "  POST /node-terminating?name=&serving=   /node-label?name=&app=   /node-phase?name=&phase=\n"
     "  POST /node-pods?name=&pods=a,b   /node-hooks?name=&hooks=a,b   /slices?forbidden=\n"
     "  POST /slice?name=&address=&port=[&namespace=][&service=]   DELETE /slice?name=\n"
     "  POST /watch?forbidden=[&path=part]   /watch-bookmark[?path=part][&every=ms]\n"
+    "  POST /watch-fault?kind=K[&status=n][&retry-after=s][&path=part][&count=n][&events=n]\n"
+    "      [&bytes=n][&open=true];  K: status redirect hang, or one of the last list below\n"
+    "  DELETE /watch-fault   POST /watch-end[?path=part][&reset=true]   POST /compact\n"
+    "  POST /token?value=[&write=true]   /account-files[?token=]   /ca-rotate[?write=][&reset=]\n"
     "  GET /nodes   GET /stats[?node=]   DELETE /stats\n"
     "\n"
     "Kinds of faults of nodes:\n  ";
@@ -122,7 +125,10 @@ static size_t number_of(const char *text, size_t largest)
 static void take_option(struct options *o, int option)
 {
     switch (option) {
-    case OPTION_HELP: printf("%s%s\n", HELP, sim_fault_names().c_str()); exit(0);
+    case OPTION_HELP:
+        printf("%s%s\n\nKinds of faults of watches:\n  %s\n", HELP, sim_fault_names().c_str(),
+               sim_stream_names().c_str());
+        exit(0);
     case OPTION_NODES: o->nodes = number_of(optarg, 15000); break;
     case OPTION_PREFIX: o->prefix = optarg; break;
     case OPTION_BASE:
@@ -214,7 +220,7 @@ static bool announce(const std::string &text, const std::string &path)
 struct sim {
     struct event_base *base;
     struct event *term, *interrupt, *input;
-    struct ssl_ctx_st *tls;
+    struct sim_account *account; // null: plain HTTP
     struct sim_cluster *cluster;
     struct sim_kube *kube;
     struct sim_control *control;
@@ -233,7 +239,7 @@ static bool sim_start(struct sim *s, const struct options *o)
         return false;
     const struct sim_kube_options kube = {.base = s->base,
                                           .cluster = s->cluster,
-                                          .tls = s->tls,
+                                          .account = s->account,
                                           .token = o->token,
                                           .page_limit = o->page_limit,
                                           .forbid_slices = o->forbid_slices,
@@ -266,7 +272,7 @@ static void sim_stop(struct sim *s)
     sim_control_free(s->control);
     sim_kube_free(s->kube);
     sim_cluster_free(s->cluster);
-    SSL_CTX_free(s->tls);
+    sim_account_free(s->account);
     event_free(s->term);
     event_free(s->interrupt);
     if (s->input)
@@ -284,8 +290,8 @@ int main(int argc, char **argv)
     s.base = event_base_new();
     bool ok = watch_events(&s, o.exit_with_stdin);
     if (ok && !o.tls.empty()) {
-        s.tls = sim_tls_new(o.tls, o.token, o.name_space);
-        ok = s.tls != nullptr;
+        s.account = sim_account_new(o.tls, o.token, o.name_space);
+        ok = s.account != nullptr;
     }
     ok = ok && sim_start(&s, &o);
     if (ok)

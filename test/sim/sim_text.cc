@@ -127,6 +127,12 @@ bool text_matches(std::string_view pattern, std::string_view text)
     return p == pattern.size();
 }
 
+bool text_has_part(std::string_view path, std::string_view part)
+{
+    return part.ends_with('$') ? path.ends_with(part.substr(0, part.size() - 1))
+                               : path.find(part) != std::string_view::npos;
+}
+
 bool text_equal_fold(std::string_view a, std::string_view b)
 {
     if (a.size() != b.size())

@@ -25,6 +25,9 @@ void text_append_json(std::string *out, std::string_view text);
 // True if `text` matches `pattern`, in which * stands for any bytes and ? for any one.
 [[nodiscard]] bool text_matches(std::string_view pattern, std::string_view text);
 
+// True if `path` has `part` somewhere; a part that ends in $, at its end.
+[[nodiscard]] bool text_has_part(std::string_view path, std::string_view part);
+
 // True if equal but for the case of ASCII letters.
 [[nodiscard]] bool text_equal_fold(std::string_view a, std::string_view b);
 

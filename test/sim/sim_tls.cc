@@ -5,11 +5,6 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 constexpr long LIFE_SECONDS = 7 * 24 * 3600;
 
@@ -66,22 +61,16 @@ static X509 *server_new(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
     return nullptr;
 }
 
-static bool write_text(const std::string &path, const std::string &text)
+static bool certificate_text(X509 *cert, std::string *text)
 {
-    FILE *file = fopen(path.c_str(), "w");
-    if (!file)
-        return false;
-    const bool ok = fwrite(text.data(), 1, text.size(), file) == text.size();
-    return fclose(file) == 0 && ok;
-}
-
-static bool write_certificate(const std::string &path, X509 *cert)
-{
-    FILE *file = fopen(path.c_str(), "w");
-    if (!file)
-        return false;
-    const bool ok = PEM_write_X509(file, cert) == 1;
-    return fclose(file) == 0 && ok;
+    char *bytes = nullptr;
+    BIO *memory = BIO_new(BIO_s_mem());
+    const bool ok = memory && PEM_write_bio_X509(memory, cert) == 1;
+    const long size = ok ? BIO_get_mem_data(memory, &bytes) : 0;
+    if (ok)
+        text->assign(bytes, static_cast<size_t>(size));
+    BIO_free(memory);
+    return ok;
 }
 
 // The server's context, with the certificate that it presents. Null on failure.
@@ -101,20 +90,13 @@ static EVP_PKEY *key_new()
     return EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
 }
 
-struct ssl_ctx_st *sim_tls_new(const std::string &directory, const std::string &token,
-                               const std::string &name_space)
+struct ssl_ctx_st *sim_tls_new(std::string *ca_text)
 {
     EVP_PKEY *ca_key = key_new(), *key = key_new();
     X509 *ca = ca_key ? ca_new(ca_key) : nullptr;
     X509 *cert = ca && key ? server_new(key, ca, ca_key) : nullptr;
     SSL_CTX *context = cert ? context_new(cert, key) : nullptr;
-    if (!context) {
-        fprintf(stderr, "tracer-sim: cannot make certificates\n");
-    } else if ((mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) ||
-               !write_certificate(directory + "/ca.crt", ca) ||
-               !write_text(directory + "/token", token.empty() ? "tracer-sim" : token) ||
-               !write_text(directory + "/namespace", name_space)) {
-        fprintf(stderr, "tracer-sim: cannot write to %s: %s\n", directory.c_str(), strerror(errno));
+    if (context && !certificate_text(ca, ca_text)) {
         SSL_CTX_free(context);
         context = nullptr;
     }

@@ -1,0 +1,64 @@
+// Watches of the simulated API server.
+#include "watching.h"
+
+#include "cmocka_cc.h"
+
+static std::string and_more(const std::string &target, const std::string &query)
+{
+    return target + (has(target, "?") ? "&" : "?") + query;
+}
+
+struct watch watch_start(const struct cluster *c, const std::string &target,
+                         const std::string &query, const std::string &headers)
+{
+    struct watch w = {.fd = -1, .got = ""};
+    w.fd = raw_open(c->api, "GET " + and_more(target, "watch=1&" + query) +
+                                " HTTP/1.1\r\nHost: api\r\n" + headers + "\r\n");
+    w.got = raw_read(w.fd, "\r\n\r\n");
+    return w;
+}
+
+void watch_wait_for(struct watch *w, const std::string &text)
+{
+    while (!has(w->got, text)) {
+        const std::string more = raw_read(w->fd, text.substr(text.size() - 1).c_str());
+        if (more.empty())
+            fail_msg("no \"%s\" in: %s", text.c_str(), w->got.c_str());
+        w->got += more;
+    }
+}
+
+std::string watch_types(const struct watch *w)
+{
+    static const char key[] = "\r\n{\"type\":\""; // after the size of a chunk
+    std::string types;
+    for (size_t at = 0; (at = w->got.find(key, at)) != std::string::npos;) {
+        at += sizeof key - 1;
+        types += (types.empty() ? "" : " ") + w->got.substr(at, w->got.find('"', at) - at);
+    }
+    return types;
+}
+
+std::string list_version(const struct cluster *c, const std::string &target)
+{
+    static const char key[] = "\"metadata\":{\"resourceVersion\":\"";
+    const std::string body = http_get(c->api + target).body;
+    const size_t at = body.find(key);
+    assert_true(at != std::string::npos);
+    const size_t begin = at + sizeof key - 1;
+    return body.substr(begin, body.find('"', begin) - begin);
+}
+
+void watch_catch_up(const struct cluster *c, struct watch *w, struct watch *other)
+{
+    cluster_do(c, "POST", "/watch-bookmark");
+    watch_wait_for(w, "\"BOOKMARK\"");
+    if (other)
+        watch_wait_for(other, "\"BOOKMARK\"");
+}
+
+struct watch watch_from_now(const struct cluster *c, const std::string &target)
+{
+    return watch_start(c, target,
+                       "allowWatchBookmarks=true&resourceVersion=" + list_version(c, target));
+}

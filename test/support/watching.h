@@ -1,0 +1,34 @@
+// Watches of the simulated API server, read byte by byte.
+#pragma once
+#include <string>
+
+#include "e2e.h"
+
+static const char PODS[] = "/api/v1/pods";
+static const char SLICES[] = "/apis/discovery.k8s.io/v1/endpointslices";
+static const char ENDPOINTS[] = "/api/v1/endpoints";
+
+// A watch and what it has sent.
+struct watch {
+    int fd; // the caller closes it
+    std::string got;
+};
+
+// Asks for a watch and reads the head of the reply. `headers` are lines with their CRLF.
+[[nodiscard]] struct watch watch_start(const struct cluster *c, const std::string &target,
+                                       const std::string &query, const std::string &headers = "");
+
+// The same from the version of a list that is made before, with bookmarks.
+[[nodiscard]] struct watch watch_from_now(const struct cluster *c, const std::string &target);
+
+// Reads on until the watch has sent `text`.
+void watch_wait_for(struct watch *w, const std::string &text);
+
+// Waits until a bookmark has come to each open watch: all earlier events are there then.
+void watch_catch_up(const struct cluster *c, struct watch *w, struct watch *other = nullptr);
+
+// Types of the events, in order: "ADDED MODIFIED".
+[[nodiscard]] std::string watch_types(const struct watch *w);
+
+// The resource version of a list.
+[[nodiscard]] std::string list_version(const struct cluster *c, const std::string &target);
