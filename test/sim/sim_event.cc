@@ -20,11 +20,10 @@ static size_t event_size(const struct sim_event *e)
     return sizeof *e + e->now.members.size() + e->before.members.size();
 }
 
-static void append_event(struct sim_log *log, const struct sim_event *e)
+// Drops the oldest; the newest stays, however big.
+static void trim_log(struct sim_log *log)
 {
-    log->events.push_back(*e);
-    log->bytes += event_size(e);
-    while (log->events.size() > EVENTS_MAX || log->bytes > BYTES_MAX) {
+    while (log->events.size() > EVENTS_MAX || (log->bytes > BYTES_MAX && log->events.size() > 1)) {
         log->begin = log->events.front().version;
         log->bytes -= event_size(&log->events.front());
         log->events.pop_front();
@@ -53,7 +52,7 @@ void sim_event_publish(struct sim_cluster *c, enum sim_event_type type,
     struct sim_log *log = &c->logs[object->resource];
     if (!log->kept)
         return;
-    struct sim_event e = {};
+    struct sim_event &e = log->events.emplace_back();
     e.resource = object->resource;
     e.type = type;
     e.version = object->version;
@@ -66,7 +65,8 @@ void sim_event_publish(struct sim_cluster *c, enum sim_event_type type,
         old.labels = old_labels;
         e.before = state_of(c, &old);
     }
-    append_event(log, &e);
+    log->bytes += event_size(&e);
+    trim_log(log);
     if (c->on_event)
         c->on_event(&e, c->arg);
 }

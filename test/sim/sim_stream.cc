@@ -10,6 +10,7 @@
 
 constexpr size_t BEHIND_MAX = size_t{64} * 1024 * 1024; // bytes a client may be behind
 constexpr uint64_t BIG_SIZE = 20 * 1000 * 1000;
+constexpr unsigned RESET_MS = 50; // so that the client has read the first half
 
 static const struct {
     const char *name;
@@ -140,14 +141,9 @@ static std::string padded(std::string event, uint64_t size)
     return event.insert(at + sizeof key - 1, "\"padding\":\"" + padding + "\",");
 }
 
-static enum sim_stream_state close_stream(struct sim_stream *s, bool reset)
+static void on_reset_time(struct sim_conn *c)
 {
-    s->silent = true;
-    if (reset)
-        sim_conn_reset(s->conn);
-    else
-        sim_conn_close(s->conn);
-    return STREAM_GONE;
+    sim_conn_reset(c);
 }
 
 // Sends what the fault makes of an event, once.
@@ -168,10 +164,14 @@ static enum sim_stream_state spoil_event(struct sim_stream *s, const std::string
         write_chunk(s, event);
     } else {
         write_chunk(s, half);
-        s->silent = true; // stall
-        if (fault.kind == STREAM_CUT || fault.kind == STREAM_RESET)
-            return close_stream(s, fault.kind == STREAM_RESET);
-        return fault.kind == STREAM_CUT_END ? STREAM_ENDS : STREAM_GOES_ON;
+        s->silent = true;
+        if (fault.kind == STREAM_CUT_END)
+            return STREAM_ENDS;
+        if (fault.kind == STREAM_RESET)
+            sim_conn_later(s->conn, RESET_MS, on_reset_time);
+        else if (fault.kind == STREAM_CUT)
+            sim_conn_close(s->conn);
+        return fault.kind == STREAM_STALL ? STREAM_GOES_ON : STREAM_GONE;
     }
     return STREAM_GOES_ON;
 }
@@ -213,8 +213,10 @@ enum sim_stream_state sim_stream_send(struct sim_stream *s, const std::string &e
 {
     if (s->silent)
         return STREAM_GOES_ON;
-    if (sim_conn_waiting(s->conn) > BEHIND_MAX)
-        return close_stream(s, true);
+    if (sim_conn_waiting(s->conn) > BEHIND_MAX) {
+        sim_conn_reset(s->conn);
+        return STREAM_GONE;
+    }
     if (spoils_one(s->fault.kind) && s->sent == s->fault.events)
         return spoil_event(s, event);
     s->sent++;
