@@ -24,6 +24,8 @@ struct node_record {
     bool ready = false;       // may be asked everything
     bool serving = false;     // still answers while it terminates
     bool terminating = false; // is asked to read and delete, not to create
+
+    bool operator==(const struct node_record &) const = default;
 };
 
 struct node {

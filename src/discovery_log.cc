@@ -13,13 +13,6 @@
 
 static constexpr int64_t FAILURE_AGAIN_MS = 10 * 60 * 1000; // between two lines on one that lasts
 
-static bool is_same(const struct node_record &a, const struct node_record &b)
-{
-    return a.node == b.node && a.pod == b.pod && a.ns == b.ns && a.host == b.host &&
-           a.port == b.port && a.https == b.https && a.ready == b.ready && a.serving == b.serving &&
-           a.terminating == b.terminating;
-}
-
 static void log_node(const char *what, const struct node_record &r)
 {
     log_debug("tracer-node %s (pod %s/%s, %s port %u, %s%s) %s", r.node.c_str(), r.ns.c_str(),
@@ -30,6 +23,7 @@ static void log_node(const char *what, const struct node_record &r)
 void discovery_log_changes(const struct nodes *db, const std::vector<struct node_record> &records)
 {
     std::unordered_map<std::string_view, const struct node_record *> known;
+    known.reserve(nodes_all(db).size());
     for (const struct node &node : nodes_all(db))
         known.emplace(node.record.key, &node.record);
     size_t came = 0, changed = 0;
@@ -40,7 +34,7 @@ void discovery_log_changes(const struct nodes *db, const std::vector<struct node
             log_node("came", record);
             continue;
         }
-        if (!is_same(*at->second, record)) {
+        if (*at->second != record) {
             changed++;
             log_node("changed", record);
         }

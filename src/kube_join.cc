@@ -5,19 +5,17 @@
 #include <string_view>
 #include <unordered_map>
 
-// What is known of a pod while the slices are walked: the best of its endpoints so far.
+// The best of a pod's endpoints so far, while the slices are walked. All is borrowed from the stores.
 struct candidate {
-    bool known;
-    std::string ip, node;
-    uint16_t port;
-    bool https, ready, serving, terminating;
+    const std::string *ip, *node; // null: none is known
+    const struct kube_port *port;
+    bool ready, serving, terminating;
 };
 
 struct join {
-    std::vector<const struct kube_pod *> pods;
+    std::vector<const struct kube_item *> pods; // ordered by key
     std::unordered_map<std::string_view, size_t> by_uid;
-    std::unordered_map<std::string, size_t> by_name; // "<namespace>/<name>"
-    std::vector<struct candidate> best;              // as long as pods
+    std::vector<struct candidate> best; // as long as pods
     bool prefer_v6;
 };
 
@@ -46,13 +44,14 @@ static bool is_v6(const std::string &ip)
     return ip.find(':') != ip.npos;
 }
 
-static void index_pods(struct join *j)
+static void index_pods(struct join *j, const struct kube_store &pods)
 {
-    for (size_t i = 0; i < j->pods.size(); i++) {
-        const struct kube_pod &pod = *j->pods[i];
-        if (!pod.uid.empty())
-            j->by_uid.emplace(pod.uid, i);
-        j->by_name.emplace(pod.ns + "/" + pod.name, i);
+    j->pods.reserve(pods.items.size());
+    j->by_uid.reserve(pods.items.size());
+    for (const auto &[key, item] : pods.items) {
+        if (!item.pod.uid.empty())
+            j->by_uid.emplace(item.pod.uid, j->pods.size());
+        j->pods.push_back(&item);
     }
     j->best.resize(j->pods.size());
 }
@@ -67,15 +66,27 @@ static bool is_better(const struct join *j, const struct candidate &a, const str
         return b.terminating;
     if (a.serving != b.serving)
         return a.serving;
-    if (is_v6(a.ip) != is_v6(b.ip))
-        return is_v6(a.ip) == j->prefer_v6;
-    return a.ip != b.ip ? a.ip < b.ip : a.port < b.port;
+    if (is_v6(*a.ip) != is_v6(*b.ip))
+        return is_v6(*a.ip) == j->prefer_v6;
+    return *a.ip != *b.ip ? *a.ip < *b.ip : a.port->number < b.port->number;
 }
 
-static void offer(struct join *j, size_t pod, struct candidate &&c)
+static void offer(struct join *j, size_t pod, const struct candidate &c)
 {
-    if (!j->best[pod].known || is_better(j, c, j->best[pod]))
-        j->best[pod] = std::move(c);
+    if (j->best[pod].ip == nullptr || is_better(j, c, j->best[pod]))
+        j->best[pod] = c;
+}
+
+static bool key_is_less(const struct kube_item *item, const std::string &key)
+{
+    return item->key < key;
+}
+
+static size_t find_key(const struct join *j, const std::string &key)
+{
+    const auto at = std::lower_bound(j->pods.begin(), j->pods.end(), key, key_is_less);
+    return at != j->pods.end() && (*at)->key == key ? static_cast<size_t>(at - j->pods.begin())
+                                                    : j->pods.size();
 }
 
 // The pod behind an endpoint, or the number of pods where none is.
@@ -88,10 +99,9 @@ static size_t find_pod(const struct join *j, const struct kube_slice &slice,
         const auto at = j->by_uid.find(e.pod_uid);
         found = at == j->by_uid.end() ? none : at->second;
     } else if (!e.pod_name.empty()) {
-        const auto at = j->by_name.find(e.pod_ns + "/" + e.pod_name);
-        found = at == j->by_name.end() ? none : at->second;
+        found = find_key(j, e.pod_ns + "/" + e.pod_name);
     }
-    return found != none && j->pods[found]->ns == slice.ns ? found : none;
+    return found != none && j->pods[found]->pod.ns == slice.ns ? found : none;
 }
 
 static void join_slice(struct join *j, const struct kube_slice &slice, struct kube_joined *out)
@@ -103,18 +113,16 @@ static void join_slice(struct join *j, const struct kube_slice &slice, struct ku
             out->rejected++;
             continue;
         }
-        if (is_over(*j->pods[pod]))
+        if (is_over(j->pods[pod]->pod))
             continue;
         if (port == nullptr || e.ip.empty()) {
             out->without_port++;
             continue;
         }
         offer(j, pod,
-              {.known = true,
-               .ip = e.ip,
-               .node = e.node,
-               .port = port->number,
-               .https = port->https,
+              {.ip = &e.ip,
+               .node = &e.node,
+               .port = port,
                .ready = e.ready,
                .serving = e.serving,
                .terminating = e.terminating});
@@ -127,15 +135,13 @@ static void join_truncated(struct join *j, const struct kube_slice &slice)
 {
     const struct kube_port *const port = kube_choose_port(slice.ports);
     for (size_t i = 0; port != nullptr && i < j->pods.size(); i++) {
-        const struct kube_pod &pod = *j->pods[i];
+        const struct kube_pod &pod = j->pods[i]->pod;
         const bool fit = pod.phase == "Running" && !pod.deleting && !pod.ip.empty();
-        if (j->best[i].known || !fit || pod.ns != slice.ns)
+        if (j->best[i].ip != nullptr || !fit || pod.ns != slice.ns)
             continue;
-        j->best[i] = {.known = true,
-                      .ip = pod.ip,
-                      .node = pod.node,
-                      .port = port->number,
-                      .https = port->https,
+        j->best[i] = {.ip = &pod.ip,
+                      .node = &pod.node,
+                      .port = port,
                       .ready = pod.ready,
                       .serving = pod.ready,
                       .terminating = false};
@@ -144,15 +150,15 @@ static void join_truncated(struct join *j, const struct kube_slice &slice)
 
 static struct node_record make_record(const struct kube_pod &pod, const struct candidate &c)
 {
-    const std::string &node = c.node.empty() ? pod.node : c.node;
+    const std::string &node = c.node->empty() ? pod.node : *c.node;
     return {
         .key = pod.uid.empty() ? pod.ns + "/" + pod.name : pod.uid,
         .node = node.empty() ? pod.name : node,
         .pod = pod.name,
         .ns = pod.ns,
-        .host = c.ip,
-        .port = c.port,
-        .https = c.https,
+        .host = *c.ip,
+        .port = c.port->number,
+        .https = c.port->https,
         .ready = c.ready,
         .serving = c.serving,
         // Endpoints do not say that a pod is about to go
@@ -160,15 +166,21 @@ static struct node_record make_record(const struct kube_pod &pod, const struct c
     };
 }
 
+static void add_record(const struct kube_pod &pod, const struct candidate &c,
+                       struct kube_joined *out)
+{
+    out->records.push_back(make_record(pod, c));
+    std::vector<std::string> *const known = &out->namespaces; // the pods come in their order
+    if (known->empty() || known->back() != pod.ns)
+        known->push_back(pod.ns);
+}
+
 void kube_join(const struct kube_store &services, const struct kube_store &pods,
                const struct kube_selector &selector, bool prefer_v6, struct kube_joined *out)
 {
     struct join j = {};
     j.prefer_v6 = prefer_v6;
-    j.pods.reserve(pods.items.size());
-    for (const auto &[key, item] : pods.items)
-        j.pods.push_back(&item.pod);
-    index_pods(&j);
+    index_pods(&j, pods);
     std::vector<const struct kube_slice *> slices;
     for (const auto &[key, item] : services.items)
         for (const struct kube_slice &slice : item.slices)
@@ -179,13 +191,8 @@ void kube_join(const struct kube_store &services, const struct kube_store &pods,
     for (const struct kube_slice *slice : slices)
         if (slice->truncated)
             join_truncated(&j, *slice);
-    for (size_t i = 0; i < j.pods.size(); i++) {
-        if (!j.best[i].known)
-            continue;
-        out->records.push_back(make_record(*j.pods[i], j.best[i]));
-        out->namespaces.push_back(j.pods[i]->ns);
-    }
-    std::sort(out->namespaces.begin(), out->namespaces.end());
-    const auto last = std::unique(out->namespaces.begin(), out->namespaces.end());
-    out->namespaces.erase(last, out->namespaces.end());
+    out->records.reserve(j.pods.size());
+    for (size_t i = 0; i < j.pods.size(); i++)
+        if (j.best[i].ip != nullptr)
+            add_record(j.pods[i]->pod, j.best[i], out);
 }

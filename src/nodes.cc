@@ -9,6 +9,8 @@
 
 #include "log.h"
 
+static constexpr uint32_t NO_SLOT = UINT32_MAX; // a new node's
+
 struct nodes {
     std::vector<struct node> table;                 // ordered by name
     std::unordered_map<std::string, size_t> by_key; // into table
@@ -29,11 +31,6 @@ const std::vector<struct node> &nodes_all(const struct nodes *db)
     return db->table;
 }
 
-static bool name_is_less(const struct node &a, const struct node &b)
-{
-    return a.name < b.name;
-}
-
 const struct node *nodes_find(const struct nodes *db, std::string_view name)
 {
     const auto at = std::lower_bound(
@@ -49,59 +46,37 @@ static std::string base_url(const struct node_record &r)
            ":" + std::to_string(r.port);
 }
 
-// How often each text occurs.
-typedef std::unordered_map<std::string, size_t> counts;
-
 // <node>, or <node>/<pod> where two share it, or <node>/<namespace>/<pod> where they share even that.
 static void give_names(std::vector<struct node> *table)
 {
-    counts per_node, per_pod;
-    for (const struct node &n : *table) {
+    std::unordered_map<std::string_view, size_t> per_node;
+    std::unordered_map<std::string, size_t> per_pod;
+    per_node.reserve(table->size());
+    for (const struct node &n : *table)
         per_node[n.record.node]++;
-        per_pod[n.record.node + "/" + n.record.pod]++;
-    }
+    for (const struct node &n : *table)
+        if (per_node[n.record.node] > 1)
+            per_pod[n.record.node + "/" + n.record.pod]++;
     for (struct node &n : *table) {
-        const std::string with_pod = n.record.node + "/" + n.record.pod;
+        n.name = n.record.node;
         if (per_node[n.record.node] == 1)
-            n.name = n.record.node;
-        else if (per_pod[with_pod] == 1)
-            n.name = with_pod;
-        else
-            n.name = n.record.node + "/" + n.record.ns + "/" + n.record.pod;
+            continue;
+        const std::string with_pod = n.record.node + "/" + n.record.pod;
+        n.name = per_pod[with_pod] == 1 ? with_pod
+                                        : n.record.node + "/" + n.record.ns + "/" + n.record.pod;
     }
-}
-
-// A new entry, or what was known of that key with what is new about it.
-static struct node merged(const struct nodes *db, struct node_record *record, int64_t now_ms,
-                          bool *changed)
-{
-    struct node n = {};
-    const auto old = db->by_key.find(record->key);
-    if (old != db->by_key.end())
-        n = db->table[old->second];
-    else
-        n.first_seen_ms = now_ms;
-    const struct node_record &was = n.record;
-    *changed |= old == db->by_key.end() || was.node != record->node || was.pod != record->pod ||
-                was.ns != record->ns || was.host != record->host || was.port != record->port ||
-                was.https != record->https || was.ready != record->ready ||
-                was.serving != record->serving || was.terminating != record->terminating;
-    n.record = std::move(*record);
-    n.base = base_url(n.record);
-    n.last_seen_ms = now_ms;
-    return n;
 }
 
 // New entries get the lowest slots that are free.
-static void give_slots(std::vector<struct node> *table, const struct nodes *db)
+static void give_slots(std::vector<struct node> *table)
 {
     std::vector<bool> taken(table->size(), false);
     for (const struct node &n : *table)
-        if (db->by_key.count(n.record.key) && n.slot < taken.size())
+        if (n.slot < taken.size())
             taken[n.slot] = true;
     uint32_t next = 0;
     for (struct node &n : *table) {
-        if (db->by_key.count(n.record.key))
+        if (n.slot != NO_SLOT)
             continue;
         while (next < taken.size() && taken[next])
             next++;
@@ -109,24 +84,105 @@ static void give_slots(std::vector<struct node> *table, const struct nodes *db)
     }
 }
 
-bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
+// Orders by name what may be large to move.
+static void sort_table(std::vector<struct node> *table)
+{
+    std::vector<struct node *> order;
+    order.reserve(table->size());
+    for (struct node &n : *table)
+        order.push_back(&n);
+    std::sort(order.begin(), order.end(),
+              [](const struct node *a, const struct node *b) { return a->name < b->name; });
+    std::vector<struct node> sorted;
+    sorted.reserve(table->size());
+    for (struct node *n : order)
+        sorted.push_back(std::move(*n));
+    table->swap(sorted);
+}
+
+static void index_table(struct nodes *db)
+{
+    db->by_key.clear();
+    db->by_key.reserve(db->table.size());
+    for (size_t i = 0; i < db->table.size(); i++)
+        db->by_key.emplace(db->table[i].record.key, i);
+}
+
+// Gives a node its new record. Returns whether it is another one.
+static bool update(struct node *n, struct node_record *record, int64_t now_ms)
+{
+    const bool changed = n->record != *record;
+    n->last_seen_ms = now_ms;
+    if (!changed)
+        return false;
+    n->record = std::move(*record);
+    n->base = base_url(n->record);
+    return true;
+}
+
+// Whether the table holds just these keys, with names that stay as they are.
+static bool keeps_order(const struct nodes *db, const std::vector<struct node_record> &records)
+{
+    std::vector<bool> seen(db->table.size(), false);
+    size_t found = 0;
+    for (const struct node_record &record : records) {
+        const auto at = db->by_key.find(record.key);
+        if (at == db->by_key.end())
+            return false;
+        const struct node_record &known = db->table[at->second].record;
+        if (known.node != record.node || known.pod != record.pod || known.ns != record.ns)
+            return false;
+        found += !seen[at->second];
+        seen[at->second] = true;
+    }
+    return found == db->table.size();
+}
+
+// Makes the table anew; what is known of nodes that stay goes with them.
+static void rebuild(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
 {
     std::vector<struct node> table;
-    std::unordered_set<std::string> keys;
-    bool changed = false;
+    std::unordered_set<std::string_view> keys; // of records, which are there until the end
     table.reserve(records->size());
-    for (struct node_record &record : *records)
-        if (keys.insert(record.key).second)
-            table.push_back(merged(db, &record, now_ms, &changed));
-    records->clear();
-    changed |= table.size() != db->table.size();
-    give_slots(&table, db);
+    keys.reserve(records->size());
+    for (struct node_record &record : *records) {
+        if (!keys.insert(record.key).second)
+            continue;
+        struct node n = {};
+        const auto old = db->by_key.find(record.key);
+        if (old != db->by_key.end()) {
+            n = std::move(db->table[old->second]);
+        } else {
+            n.slot = NO_SLOT;
+            n.first_seen_ms = now_ms;
+        }
+        struct node_record copy = record;
+        (void)update(&n, &copy, now_ms);
+        table.push_back(std::move(n));
+    }
+    give_slots(&table);
     give_names(&table);
-    std::sort(table.begin(), table.end(), name_is_less);
+    sort_table(&table);
     db->table.swap(table);
-    db->by_key.clear();
-    for (size_t i = 0; i < db->table.size(); i++)
-        db->by_key[db->table[i].record.key] = i;
+    index_table(db);
+}
+
+bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
+{
+    bool changed = false;
+    if (keeps_order(db, *records)) {
+        std::vector<bool> seen(db->table.size(), false);
+        for (struct node_record &record : *records) {
+            const size_t at = db->by_key.find(record.key)->second;
+            if (!seen[at])
+                changed |= update(&db->table[at], &record, now_ms);
+            seen[at] = true;
+        }
+    } else {
+        rebuild(db, records, now_ms);
+        changed = true;
+    }
+    records->clear();
     return changed;
 }
 

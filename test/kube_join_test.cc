@@ -42,8 +42,11 @@ static struct kube_joined join(const std::vector<struct kube_slice> &slices,
     struct kube_store services, known;
     for (const struct kube_slice &slice : slices)
         services.items[std::to_string(services.items.size())].slices.push_back(slice);
-    for (const struct kube_pod &pod : pods)
-        known.items[std::to_string(known.items.size())].pod = pod;
+    for (const struct kube_pod &pod : pods) {
+        const std::string key = pod.ns + "/" + pod.name;
+        known.items[key].key = key;
+        known.items[key].pod = pod;
+    }
     struct kube_joined joined;
     kube_join(services, known, selector, prefer_v6, &joined);
     return joined;
@@ -220,7 +223,7 @@ static void join__truncated_endpoints__take_the_pods_they_lack(void **)
 {
     std::vector<struct kube_pod> pods;
     for (int i = 0; i < 7; i++)
-        pods.push_back(pod(("u" + std::to_string(i)).c_str(), "t"));
+        pods.push_back(pod(("u" + std::to_string(i)).c_str(), ("t-" + std::to_string(i)).c_str()));
     pods[2].ready = false;
     pods[3].deleting = true;
     pods[4].ip.clear();
