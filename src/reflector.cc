@@ -31,14 +31,14 @@ struct reflector {
     struct kube_store store;
     struct reflector_status status;
     enum next_step next;
-    bool afresh;             // the next list must be the newest state
-    unsigned short_watches;  // in a row
-    unsigned watch_failures; // in a row, with the same version
-    unsigned watch_refusals; // in a row
-    bool watched;            // a watch was accepted once
-    unsigned pauses;         // after failures, since the last calm
-    int64_t last_pause_ms;   // when it began; the rest too is of the monotonic clock
-    int64_t expired_ms;      // when a version was last found expired
+    bool afresh;                  // the next list must be the newest state
+    unsigned short_watches;       // in a row
+    unsigned watch_failures;      // in a row, with the same version
+    unsigned watch_refusals;      // in a row
+    bool watched;                 // a watch was accepted once
+    unsigned unreachable, failed; // pauses after failures of either kind, since the last calm
+    int64_t last_pause_ms;        // when it began; the rest too is of the monotonic clock
+    int64_t expired_ms;           // when a version was last found expired
     int64_t relist_at_ms, watch_again_at_ms;
 };
 
@@ -94,11 +94,12 @@ static int64_t pause_ms(struct reflector *r, enum kube_failure failure, int64_t 
     const struct reflector_pace *p = &r->options.pace;
     const int64_t now_ms = clock_monotonic_ms();
     if (now_ms - r->last_pause_ms >= p->calm_ms)
-        r->pauses = 0;
+        r->unreachable = r->failed = 0;
     r->last_pause_ms = now_ms;
     const bool unreachable = failure == KUBE_UNREACHABLE;
     const int64_t most = unreachable ? p->unreachable_ms : p->failed_ms;
-    const unsigned doublings = std::min(r->pauses++, 20U);
+    // counted apart: a server that was away for long answers with errors for a moment when it begins
+    const unsigned doublings = std::min(unreachable ? r->unreachable++ : r->failed++, 20U);
     const int64_t ms = std::min(p->retry_ms << doublings, most);
     const int64_t pause = unreachable ? random_between(ms / 2, ms) : random_between(ms, 2 * ms);
     return std::max(pause, std::min(retry_after_ms, RETRY_AFTER_MAX_MS));

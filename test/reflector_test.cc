@@ -429,6 +429,24 @@ static void list__fails__keeps_what_was_known(void **state)
     assert_int_equal(count(f), 1);
 }
 
+static void pause__server_begins_after_a_long_absence__is_short(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflector_pace pace = QUICK;
+    pace.failed_ms = 10 * PATIENCE_MS;
+    use(f, KUBE_PODS, pace);
+    for (int i = 0; i < 20; i++)
+        add_failure(f, FETCH_CONNECT);
+    add(f, 403, kube_json_status(403, "Forbidden", "not yet"));
+    add(f, 200, kube_json_pods(0, 2, ""));
+    add_watch(f, "");
+
+    reflector_start(f->reflector);
+    run(f, 23);
+
+    assert_int_equal(count(f), 2);
+}
+
 static void list__refused__is_told_at_once(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
@@ -481,6 +499,7 @@ int main()
         TEST(watch__refused_for_a_moment__does_not_poll),
         TEST(watch__ends_at_once__does_not_spin_and_lists),
         TEST(list__fails__keeps_what_was_known),
+        TEST(pause__server_begins_after_a_long_absence__is_short),
         TEST(list__refused__is_told_at_once),
         TEST(restart_watch__watching__begins_anew_from_there),
     };
