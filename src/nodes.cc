@@ -5,7 +5,6 @@
 #include <cassert>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "log.h"
 
@@ -100,14 +99,6 @@ static void sort_table(std::vector<struct node> *table)
     table->swap(sorted);
 }
 
-static void index_table(struct nodes *db)
-{
-    db->by_key.clear();
-    db->by_key.reserve(db->table.size());
-    for (size_t i = 0; i < db->table.size(); i++)
-        db->by_key.emplace(db->table[i].record.key, i);
-}
-
 // Gives a node its new record. Returns whether it is another one.
 static bool update(struct node *n, struct node_record *record, int64_t now_ms)
 {
@@ -142,11 +133,11 @@ static bool keeps_order(const struct nodes *db, const std::vector<struct node_re
 static void rebuild(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
 {
     std::vector<struct node> table;
-    std::unordered_set<std::string_view> keys; // of records, which are there until the end
+    std::unordered_map<std::string, size_t> by_key;
     table.reserve(records->size());
-    keys.reserve(records->size());
+    by_key.reserve(records->size());
     for (struct node_record &record : *records) {
-        if (!keys.insert(record.key).second)
+        if (!by_key.emplace(record.key, 0).second)
             continue;
         struct node n = {};
         const auto old = db->by_key.find(record.key);
@@ -156,15 +147,16 @@ static void rebuild(struct nodes *db, std::vector<struct node_record> *records, 
             n.slot = NO_SLOT;
             n.first_seen_ms = now_ms;
         }
-        struct node_record copy = record;
-        (void)update(&n, &copy, now_ms);
+        (void)update(&n, &record, now_ms);
         table.push_back(std::move(n));
     }
     give_slots(&table);
     give_names(&table);
     sort_table(&table);
+    for (size_t i = 0; i < table.size(); i++)
+        by_key[table[i].record.key] = i;
     db->table.swap(table);
-    index_table(db);
+    db->by_key.swap(by_key);
 }
 
 bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
