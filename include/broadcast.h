@@ -3,7 +3,7 @@
 // A broadcast copies what it needs of a node, so the database may change under it. It has one deadline;
 // what has not answered by then is reported as a time-out. At most `max_in_flight` of its node requests
 // are under way at once; nodes that failed the last time are asked last, so that they can not keep the
-// others waiting.
+// others waiting. Everything that takes its time with thousands of nodes goes on in steps.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,10 +19,13 @@ struct event_base;
 struct http_client;
 struct http_response;
 struct nodes;
+struct tasks;
 
 // What every broadcast works with; borrowed for as long as any lives.
 struct broadcast_context {
     struct event_base *base;
+    struct tasks
+        *tasks; // to be finished before `http` is freed: a broadcast that has ended clears up there
     struct http_client *http;
     struct nodes *nodes;
     size_t max_in_flight;  // node requests of one broadcast at once
@@ -41,7 +44,7 @@ struct broadcast_request {
     struct aggregate_options options;
 };
 
-// The reply; its body may be taken. The broadcast is gone when it returns.
+// The reply; its body may be taken. The broadcast has ended and must not be cancelled any more.
 typedef void (*broadcast_done_fn)(void *arg, struct http_response *response);
 
 // Starts; `done` is called exactly once, never before this returns, unless it is cancelled.
@@ -49,5 +52,5 @@ typedef void (*broadcast_done_fn)(void *arg, struct http_response *response);
                                                 struct broadcast_request *request,
                                                 broadcast_done_fn done, void *arg);
 
-// Ends it and every node request of it; `done` is never called.
+// Ends it and, soon, every node request of it; `done` is never called.
 void broadcast_cancel(struct broadcast *b);

@@ -4,12 +4,18 @@
 #include <ctime>
 #include <string>
 
-// Milliseconds since some fixed point; only differences mean anything.
-inline int64_t clock_monotonic_ms()
+// Microseconds since some fixed point; only differences mean anything.
+inline int64_t clock_monotonic_us()
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
+    return static_cast<int64_t>(t.tv_sec) * 1000000 + t.tv_nsec / 1000;
+}
+
+// Milliseconds since that point.
+inline int64_t clock_monotonic_ms()
+{
+    return clock_monotonic_us() / 1000;
 }
 
 // Milliseconds since 1970-01-01T00:00:00Z.

@@ -1,4 +1,6 @@
 // Merges JSON objects into one by splicing: the members' bytes are referenced, never copied. Pure.
+//
+// It goes on in steps, as there may be millions of members.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +10,7 @@
 #include "json_members.h"
 
 struct blob;
+struct merge;
 struct rope;
 
 // One object to merge; everything is borrowed.
@@ -17,8 +20,17 @@ struct merge_source {
     const std::string *name; // of the node that sent it
 };
 
-// Adds the object that has the members of all sources, in their order, to `out`. A key that several
-// sources have keeps its first value under its own name and every other value as "<key>@<name>";
-// identical values are one. Duplicates within a source stay as they are. Returns how many members got
-// another name. Linear in the members.
-size_t merge_objects(struct rope *out, const std::vector<struct merge_source> &sources);
+// Begins to add the object that has the members of all sources, in their order, to `out`. A key that
+// several sources have keeps its first value under its own name and every other value as "<key>@<name>";
+// identical values are one. Duplicates within a source stay as they are. Linear in the members.
+// Borrows both until merge_free.
+[[nodiscard]] struct merge *merge_new(struct rope *out,
+                                      const std::vector<struct merge_source> *sources);
+
+// Goes on with at most so many members. True: the object is whole.
+[[nodiscard]] bool merge_step(struct merge *m, size_t most);
+
+// How many members got another name.
+[[nodiscard]] size_t merge_renamed(const struct merge *m);
+
+void merge_free(struct merge *m);

@@ -18,6 +18,26 @@ struct tally {
     size_t with_data; // errors that came with data
 };
 
+// What the body is made of.
+enum content {
+    CONTENT_MERGED,
+    CONTENT_VIEW,          // an entry of each node
+    CONTENT_FAILING,       // a problem with the nodes that failed
+    CONTENT_ALL,           // a problem with all nodes
+    CONTENT_ALL_WITH_DATA, // and with what they answered
+};
+
+struct aggregate {
+    const std::vector<struct node_reply> *replies;
+    struct http_response *out;
+    enum content content;
+    std::vector<struct merge_source> sources;
+    struct merge *merge; // null unless CONTENT_MERGED
+    size_t next;         // of replies, otherwise
+    bool empty;          // no entry was written yet
+    std::string end;     // behind the last entry
+};
+
 static struct tally count_outcomes(const std::vector<struct node_reply> &replies)
 {
     struct tally t = {};
@@ -124,71 +144,58 @@ static void add_body_member(struct rope *out, const struct node_reply &r)
         rope_add_text(out, "{}");
 }
 
-// {"worker-1":{"outcome":"ok","status":200,"ms":12,"body":{...}},...}
-static void write_view(const std::vector<struct node_reply> &replies, struct rope *out)
+static bool is_view(const struct aggregate *a)
 {
-    rope_add_text(out, "{");
-    for (size_t i = 0; i < replies.size(); i++) {
-        std::string text = i == 0 ? "" : ",";
-        json_append_string(&text, replies[i].name);
-        text += ":{";
-        append_entry(&text, replies[i]);
-        rope_add_text(out, text);
-        add_body_member(out, replies[i]);
-        rope_add_text(out, "}");
-    }
-    rope_add_text(out, "}");
+    return a->content == CONTENT_VIEW;
 }
 
-static void write_merged(const std::vector<struct node_reply> &replies, struct http_response *out)
+// "worker-1":{"outcome":"ok","status":200,"ms":12,"body":{...}} in a view,
+// {"name":"worker-1","outcome":"failed","reason":"timeout","ms":10000} in a problem.
+static void write_entry(struct aggregate *a, const struct node_reply &r)
 {
-    std::vector<struct merge_source> sources;
-    sources.reserve(replies.size());
-    for (const struct node_reply &r : replies)
+    if (a->content == CONTENT_FAILING && !has_failed(r))
+        return;
+    std::string text = a->empty ? "" : ",";
+    a->empty = false;
+    text += is_view(a) ? "" : "{\"name\":";
+    json_append_string(&text, r.name);
+    text += is_view(a) ? ":{" : ",";
+    append_entry(&text, r);
+    rope_add_text(&a->out->body, text);
+    if (is_view(a) || a->content == CONTENT_ALL_WITH_DATA)
+        add_body_member(&a->out->body, r);
+    rope_add_text(&a->out->body, "}");
+}
+
+static void begin_view(struct aggregate *a)
+{
+    a->content = CONTENT_VIEW;
+    a->end = "}";
+    rope_add_text(&a->out->body, "{");
+}
+
+static void begin_merged(struct aggregate *a)
+{
+    a->content = CONTENT_MERGED;
+    a->sources.reserve(a->replies->size());
+    for (const struct node_reply &r : *a->replies)
         if (r.has_data)
-            sources.push_back(
+            a->sources.push_back(
                 {.body = r.body, .members = &json_members_list(r.json), .name = &r.name});
-    const size_t collisions = merge_objects(&out->body, sources);
-    if (collisions > 0)
-        add_header(out, "Tracer-Collisions", std::to_string(collisions));
+    a->merge = merge_new(&a->out->body, &a->sources);
 }
 
-enum problem_nodes { NODES_FAILING, NODES_ALL, NODES_ALL_WITH_BODIES };
-
-// The "nodes" of a problem: the failing ones, or all of them, with what was done by a mutation.
-static void write_problem_nodes(const std::vector<struct node_reply> &replies,
-                                enum problem_nodes which, struct rope *out)
+static void begin_problem(struct aggregate *a, int status, const std::string &detail,
+                          enum content content)
 {
-    bool first = true;
-    rope_add_text(out, "[");
-    for (const struct node_reply &r : replies) {
-        if (which == NODES_FAILING && !has_failed(r))
-            continue;
-        std::string text = first ? "{\"name\":" : ",{\"name\":";
-        first = false;
-        json_append_string(&text, r.name);
-        text += ",";
-        append_entry(&text, r);
-        rope_add_text(out, text);
-        if (which == NODES_ALL_WITH_BODIES)
-            add_body_member(out, r);
-        rope_add_text(out, "}");
-    }
-    rope_add_text(out, "]");
-}
-
-static void write_problem(const std::vector<struct node_reply> &replies, int status,
-                          const std::string &detail, enum problem_nodes which,
-                          struct http_response *out)
-{
-    std::string begin, end;
+    std::string begin;
+    a->content = content;
+    a->end = "]";
     problem_begin(&begin, status, detail);
-    problem_end(&end);
-    problem_response_from(out, status, begin + ",\"nodes\":");
-    write_problem_nodes(replies, which, &out->body);
-    rope_add_text(&out->body, end);
+    problem_end(&a->end);
+    problem_response_from(a->out, status, begin + ",\"nodes\":[");
     if (status == 503)
-        add_header(out, "Retry-After", RETRY_AFTER_S);
+        add_header(a->out, "Retry-After", RETRY_AFTER_S);
 }
 
 // The error that stands for all: 5xx over 4xx, then by node name.
@@ -216,52 +223,78 @@ static std::string of_nodes(size_t count, const struct tally *t)
 }
 
 // Nobody had anything to merge.
-static void reply_without_data(const std::vector<struct node_reply> &replies, const struct tally *t,
-                               struct http_response *out)
+static void begin_without_data(struct aggregate *a, const struct tally *t)
 {
-    const struct node_reply *error = worst_error(replies);
-    const struct node_reply *miss = first_miss(replies);
+    const struct node_reply *error = worst_error(*a->replies);
+    const struct node_reply *miss = first_miss(*a->replies);
+    int status = 503;
+    std::string detail;
     if (error) {
-        const std::string said = error->detail.empty() ? "no reason given" : error->detail;
-        write_problem(replies, error->status, said, NODES_FAILING, out);
+        status = error->status;
+        detail = error->detail.empty() ? "no reason given" : error->detail;
     } else if (t->failed > 0 && t->miss > 0) {
-        write_problem(replies, 503,
-                      of_nodes(t->failed, t) + " gave no usable answer, and the others do not have "
-                                               "it: whether it exists can not be known",
-                      NODES_FAILING, out);
+        detail = of_nodes(t->failed, t) + " gave no usable answer, and the others do not have it: "
+                                          "whether it exists can not be known";
     } else if (t->failed > 0) {
-        write_problem(replies, 503, of_nodes(t->failed, t) + " gave no usable answer",
-                      NODES_FAILING, out);
+        detail = of_nodes(t->failed, t) + " gave no usable answer";
     } else if (miss) {
-        const std::string said = miss->detail.empty()
-                                     ? "no tracer-node has a container that matches and that hook"
-                                     : miss->detail;
-        write_problem(replies, miss->status, said, NODES_FAILING, out);
+        status = miss->status;
+        detail = miss->detail.empty() ? "no tracer-node has a container that matches and that hook"
+                                      : miss->detail;
     } else {
-        write_problem(replies, 503,
-                      "no tracer-node is known; /v1/tracer-nodes tells where discovery stands",
-                      NODES_FAILING, out);
+        detail = "no tracer-node is known; /v1/tracer-nodes tells where discovery stands";
     }
+    begin_problem(a, status, detail, CONTENT_FAILING);
 }
 
-void aggregate_reply(const std::vector<struct node_reply> &replies,
-                     const struct aggregate_options *options, struct http_response *out)
+struct aggregate *aggregate_new(const std::vector<struct node_reply> *replies,
+                                const struct aggregate_options *options, struct http_response *out)
 {
-    const struct tally t = count_outcomes(replies);
+    struct aggregate *a = new aggregate{};
+    a->replies = replies;
+    a->out = out;
+    a->empty = true;
+    const struct tally t = count_outcomes(*replies);
     const bool has_data = t.ok + t.with_data > 0;
     const bool partial = t.error + t.failed > 0;
     const bool answered = t.ok + t.miss + t.error > 0;
-    add_node_headers(replies, &t, out);
-    if (partial && options->partial_deny && (has_data || options->view_nodes)) {
-        write_problem(replies, 503,
+    add_node_headers(*replies, &t, out);
+    if (partial && options->partial_deny && (has_data || options->view_nodes))
+        begin_problem(a, 503,
                       of_nodes(t.error + t.failed, &t) +
                           " failed, and partial=deny asks for all or nothing",
-                      options->kind.mutation ? NODES_ALL_WITH_BODIES : NODES_ALL, out);
-    } else if (options->view_nodes && answered) {
-        write_view(replies, &out->body);
-    } else if (has_data) {
-        write_merged(replies, out);
-    } else {
-        reply_without_data(replies, &t, out);
+                      options->kind.mutation ? CONTENT_ALL_WITH_DATA : CONTENT_ALL);
+    else if (options->view_nodes && answered)
+        begin_view(a);
+    else if (has_data)
+        begin_merged(a);
+    else
+        begin_without_data(a, &t);
+    return a;
+}
+
+bool aggregate_step(struct aggregate *a, size_t most)
+{
+    if (a->merge) {
+        if (!merge_step(a->merge, most))
+            return false;
+        const size_t collisions = merge_renamed(a->merge);
+        if (collisions > 0)
+            add_header(a->out, "Tracer-Collisions", std::to_string(collisions));
+        return true;
     }
+    for (; a->next < a->replies->size(); a->next++)
+        if (most-- == 0)
+            return false;
+        else
+            write_entry(a, (*a->replies)[a->next]);
+    rope_add_text(&a->out->body, a->end);
+    return true;
+}
+
+void aggregate_free(struct aggregate *a)
+{
+    if (a->merge)
+        merge_free(a->merge);
+    delete a;
 }

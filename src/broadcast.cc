@@ -13,6 +13,12 @@
 #include "http_response.h"
 #include "log.h"
 #include "nodes.h"
+#include "tasks.h"
+
+// What is done in a step, none of which takes more than some tenths of a millisecond.
+constexpr size_t SENDS_A_STEP = 8;
+constexpr size_t EXPIRED_A_STEP = 8;
+constexpr size_t MERGED_A_STEP = 512; // members, or nodes
 
 // A node request that has waited for so long, or for a quarter of the deadline, gives its place in the
 // window to another: nodes that hang or take seconds must not keep the others from being asked.
@@ -20,7 +26,12 @@ constexpr int64_t PLACE_MS = 500;
 // The broadcast's deadline is what counts; a transfer's own time-out only comes behind it.
 constexpr int64_t BACKSTOP_MS = 1000;
 
-enum broadcast_state { BROADCAST_COLLECTING, BROADCAST_REPLIED };
+enum broadcast_state {
+    BROADCAST_CHOOSING,   // the nodes are to be chosen
+    BROADCAST_COLLECTING, // waits for them
+    BROADCAST_REPLYING,   // every node has an outcome: the reply is being made of them
+    BROADCAST_CLEARING,   // has ended: gives back what it holds
+};
 
 // One node request. Lives as long as its broadcast.
 struct call {
@@ -35,14 +46,17 @@ struct call {
     bool has_place; // counts in the window
 };
 
-// Lives from broadcast_start until `done` returned, or broadcast_cancel.
+// Lives from broadcast_start until it has cleared up, soon after `done` returned or broadcast_cancel.
 struct broadcast {
     const struct broadcast_context *context;
     enum broadcast_state state;
+    struct task task; // everything it does, but for noting what comes from the nodes
     const char *method;
     std::string target; // behind a node's base URL
     struct blob *body;
     struct fetch_headers *headers;
+    bool names_nodes; // asks `only` these
+    std::vector<std::string> only;
     struct aggregate_options options;
     std::vector<struct node_reply> replies; // ordered by name
     std::vector<struct call> calls;         // in the order in which they are asked
@@ -50,45 +64,37 @@ struct broadcast {
     size_t window;                          // calls that have a place
     size_t open;                            // calls without an outcome
     int64_t started_ms, deadline_ms;        // monotonic
-    struct event *timer;                    // the deadline, or now where nothing is to be asked
+    bool expired;                           // the deadline is over
+    size_t next_expired;                    // of calls, to be ended then
+    struct event *timer;                    // the deadline
     struct event *place_timer;              // while more is to be asked than has a place
+    struct aggregate *aggregate;            // while REPLYING
+    struct http_response response;
     broadcast_done_fn done;
     void *arg;
 };
 
 static void on_fetch_done(void *arg, const struct fetch_result *result);
 
-static void broadcast_free(struct broadcast *b)
+static void go_on(struct broadcast *b)
 {
-    for (struct call &c : b->calls)
-        if (c.fetch)
-            fetch_cancel(c.fetch);
-    for (struct node_reply &r : b->replies)
-        node_reply_fini(&r);
-    fetch_headers_free(b->headers);
-    blob_unref(b->body);
-    event_free(b->timer);
+    tasks_add(b->context->tasks, &b->task);
+}
+
+// Nothing but clearing up is left to do.
+static void end(struct broadcast *b)
+{
+    b->state = BROADCAST_CLEARING;
+    event_del(b->timer);
     if (b->place_timer)
-        event_free(b->place_timer);
-    delete b;
+        event_del(b->place_timer);
+    go_on(b);
 }
 
 void broadcast_cancel(struct broadcast *b)
 {
-    assert(b->state == BROADCAST_COLLECTING);
-    broadcast_free(b);
-}
-
-// Every node has an outcome: answers and ends.
-static void finish(struct broadcast *b)
-{
-    assert(b->state == BROADCAST_COLLECTING && b->open == 0);
-    b->state = BROADCAST_REPLIED;
-    struct http_response response;
-    aggregate_reply(b->replies, &b->options, &response);
-    b->done(b->arg, &response);
-    rope_clear(&response.body);
-    broadcast_free(b);
+    assert(b->state != BROADCAST_CLEARING);
+    end(b);
 }
 
 // Notes in the database what became of a node that was asked.
@@ -112,7 +118,8 @@ static void learn(struct broadcast *b, const struct node_reply *r, bool hung)
 static bool on_fetch_data(void *arg, const char *data, size_t size)
 {
     struct call *c = static_cast<struct call *>(arg);
-    return node_reply_feed(&c->owner->replies[c->reply], data, size);
+    struct broadcast *b = c->owner;
+    return b->state == BROADCAST_COLLECTING && node_reply_feed(&b->replies[c->reply], data, size);
 }
 
 // A POST or PUT says that its body is empty; other requests just have none.
@@ -152,13 +159,6 @@ static void call_send(struct broadcast *b, struct call *c)
     b->window++;
 }
 
-// Sends as much as the window lets through.
-static void refill(struct broadcast *b)
-{
-    while (b->next < b->calls.size() && b->window < b->context->max_in_flight)
-        call_send(b, &b->calls[b->next++]);
-}
-
 static void give_place(struct broadcast *b, struct call *c)
 {
     if (c->has_place)
@@ -179,9 +179,10 @@ static void on_place_timer(evutil_socket_t, short, void *arg)
     for (size_t i = 0; i < b->next; i++)
         if (now_ms - b->calls[i].started_ms >= place_ms(b))
             give_place(b, &b->calls[i]);
-    refill(b);
     if (b->next == b->calls.size())
         event_del(b->place_timer);
+    else
+        go_on(b);
 }
 
 static enum reason reason_of(enum fetch_status status)
@@ -216,6 +217,8 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     struct broadcast *b = c->owner;
     struct node_reply *r = &b->replies[c->reply];
     c->fetch = nullptr;
+    if (b->state != BROADCAST_COLLECTING)
+        return;
     give_place(b, c);
     if (is_worth_a_retry(b, c, result)) {
         c->retried = true;
@@ -234,10 +237,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     note(b, r);
     learn(b, r, result->status == FETCH_TIMEOUT || fetch_was_swallowed(result));
     b->open--;
-    if (b->open == 0)
-        finish(b);
-    else
-        refill(b);
+    go_on(b);
 }
 
 // Time is up for a node that has not answered, or that was not even asked.
@@ -265,9 +265,8 @@ static void call_expire(struct broadcast *b, struct call *c)
 static void on_timer(evutil_socket_t, short, void *arg)
 {
     struct broadcast *b = static_cast<struct broadcast *>(arg);
-    for (struct call &c : b->calls)
-        call_expire(b, &c);
-    finish(b);
+    b->expired = true;
+    go_on(b);
 }
 
 // Not asked for this request: a reply that says why.
@@ -328,9 +327,9 @@ static bool waits_for_all(const struct broadcast *b)
 }
 
 // Replies come in the order of names, also those of names that nobody has.
-static void choose_nodes(struct broadcast *b, struct broadcast_request *request)
+static void choose_nodes(struct broadcast *b)
 {
-    if (!request->names_nodes) {
+    if (!b->names_nodes) {
         const std::vector<struct node> &all = nodes_all(b->context->nodes);
         const bool all_the_same = waits_for_all(b);
         b->replies.reserve(all.size());
@@ -339,8 +338,8 @@ static void choose_nodes(struct broadcast *b, struct broadcast_request *request)
             add_node(b, &n, all_the_same);
         return;
     }
-    std::sort(request->only.begin(), request->only.end());
-    for (const std::string &name : request->only) {
+    std::sort(b->only.begin(), b->only.end());
+    for (const std::string &name : b->only) {
         const struct node *n = nodes_find(b->context->nodes, name);
         if (n)
             add_node(b, n, true);
@@ -368,31 +367,104 @@ static void watch_places(struct broadcast *b)
         log_fatal("out of memory: no timer for a request");
 }
 
+static bool step_choosing(struct broadcast *b)
+{
+    choose_nodes(b);
+    std::stable_partition(b->calls.begin(), b->calls.end(), is_trusted);
+    b->open = b->calls.size();
+    b->state = BROADCAST_COLLECTING;
+    if (b->open > b->context->max_in_flight)
+        watch_places(b);
+    return true;
+}
+
+// Sends what the window lets through, or ends what the deadline has left over.
+static bool step_collecting(struct broadcast *b)
+{
+    const size_t most_sent = b->next + SENDS_A_STEP, most_ended = b->next_expired + EXPIRED_A_STEP;
+    const size_t in_flight = b->context->max_in_flight;
+    if (b->expired)
+        while (b->next_expired < b->calls.size() && b->next_expired < most_ended)
+            call_expire(b, &b->calls[b->next_expired++]);
+    else
+        while (b->next < b->calls.size() && b->next < most_sent && b->window < in_flight)
+            call_send(b, &b->calls[b->next++]);
+    if (b->open == 0) {
+        b->state = BROADCAST_REPLYING;
+        b->aggregate = aggregate_new(&b->replies, &b->options, &b->response);
+        return true;
+    }
+    return b->expired || (b->next < b->calls.size() && b->window < in_flight);
+}
+
+static bool step_replying(struct broadcast *b)
+{
+    if (!aggregate_step(b->aggregate, MERGED_A_STEP))
+        return true;
+    end(b);
+    b->done(b->arg, &b->response);
+    return true;
+}
+
+static bool step_clearing(struct broadcast *b)
+{
+    if (b->aggregate) {
+        aggregate_free(b->aggregate);
+        b->aggregate = nullptr;
+        rope_clear(&b->response.body);
+    } else if (!b->calls.empty()) {
+        if (b->calls.back().fetch)
+            fetch_cancel(b->calls.back().fetch);
+        b->calls.pop_back();
+    } else if (!b->replies.empty()) {
+        node_reply_fini(&b->replies.back());
+        b->replies.pop_back();
+    } else {
+        fetch_headers_free(b->headers);
+        blob_unref(b->body);
+        event_free(b->timer);
+        if (b->place_timer)
+            event_free(b->place_timer);
+        delete b;
+        return false;
+    }
+    return true;
+}
+
+static bool on_step(void *arg)
+{
+    struct broadcast *b = static_cast<struct broadcast *>(arg);
+    switch (b->state) {
+    case BROADCAST_CHOOSING: return step_choosing(b);
+    case BROADCAST_COLLECTING: return step_collecting(b);
+    case BROADCAST_REPLYING: return step_replying(b);
+    case BROADCAST_CLEARING: return step_clearing(b);
+    }
+    return false;
+}
+
 struct broadcast *broadcast_start(const struct broadcast_context *context,
                                   struct broadcast_request *request, broadcast_done_fn done,
                                   void *arg)
 {
     struct broadcast *b = new broadcast{};
     b->context = context;
+    b->task = {.step = on_step, .arg = b, .next = nullptr, .previous = nullptr};
     b->method = request->method;
     b->target = request->target;
     b->body = blob_ref(request->body);
     b->headers = fetch_headers_new(request->headers);
+    b->names_nodes = request->names_nodes;
+    b->only = request->only;
     b->options = request->options;
     b->done = done;
     b->arg = arg;
     b->started_ms = clock_monotonic_ms();
     b->deadline_ms = b->started_ms + request->timeout_ms;
-    choose_nodes(b, request);
-    std::stable_partition(b->calls.begin(), b->calls.end(), is_trusted);
-    b->open = b->calls.size();
     b->timer = evtimer_new(context->base, on_timer, b);
-    const int64_t wait_ms = b->open == 0 ? 0 : request->timeout_ms;
-    const struct timeval wait = timeval_of(wait_ms);
+    const struct timeval wait = timeval_of(request->timeout_ms);
     if (!b->timer || event_add(b->timer, &wait) != 0)
         log_fatal("out of memory: no timer for a request");
-    refill(b);
-    if (b->next < b->calls.size())
-        watch_places(b);
+    go_on(b);
     return b;
 }

@@ -18,6 +18,7 @@
 #include "nodes.h"
 #include "prober.h"
 #include "process.h"
+#include "tasks.h"
 #include "watchdog.h"
 
 // How often the end of the drain is looked for.
@@ -36,6 +37,7 @@ struct svc {
     struct event_base *base;
     struct event *on_term, *on_int, *drain_timer, *settled_timer;
     struct watchdog *watchdog;
+    struct tasks *tasks;
     struct http_client *http;
     struct budget budget; // of node replies
     struct nodes *nodes;
@@ -168,6 +170,7 @@ static void start_api(struct svc *s)
     s->budget.limit = static_cast<size_t>(c->max_memory);
     const struct api_options options = {
         .broadcast = {.base = s->base,
+                      .tasks = s->tasks,
                       .http = s->http,
                       .nodes = s->nodes,
                       .max_in_flight = static_cast<size_t>(c->max_in_flight),
@@ -249,7 +252,9 @@ static void stop(struct svc *s)
     prober_free(s->prober);
     if (s->discovery)
         discovery_free(s->discovery);
+    tasks_finish(s->tasks);
     http_client_free(s->http);
+    tasks_free(s->tasks);
     nodes_free(s->nodes);
     watchdog_free(s->watchdog);
     event_free(s->settled_timer);
@@ -267,6 +272,7 @@ static void run(struct svc *s)
     log_configure(s->config.log_format, s->config.verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
     start_loop(s);
     s->watchdog = watchdog_new(s->base);
+    s->tasks = tasks_new(s->base);
     s->http = http_client_new(s->base);
     s->nodes = nodes_new();
     if (s->config.nodes.empty())

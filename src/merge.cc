@@ -1,6 +1,7 @@
 // Splices members of many objects into one. Pure; owns only what it needs while it runs.
 #include "merge.h"
 
+#include <deque>
 #include <functional>
 #include <string_view>
 
@@ -9,8 +10,9 @@
 #include "rope.h"
 
 constexpr uint32_t FREE = UINT32_MAX;     // of entry.source: nothing here
-constexpr uint32_t MADE = UINT32_MAX - 1; // of entry.source: `index` is of splice.made
+constexpr uint32_t MADE = UINT32_MAX - 1; // of entry.source: `index` is of merge.made
 constexpr size_t FEWEST_SLOTS = 16;
+constexpr size_t PARTS = 256; // of a table
 
 // What a table holds: a member of a source, or a name that was made. Small, for there may be millions.
 struct entry {
@@ -20,9 +22,14 @@ struct entry {
 };
 
 // Open addressing with linear probing; at most half full.
-struct table {
+struct part {
     std::vector<struct entry> slots;
     size_t used;
+};
+
+// In parts by hash, each of which grows by itself: growing millions of entries at once would take long.
+struct table {
+    struct part parts[PARTS];
 };
 
 // A name that was made for a member whose own is taken.
@@ -32,18 +39,20 @@ struct made_name {
 };
 
 // What one merge needs. `by_value` and `renamed` stay empty where no key collides.
-struct splice {
+struct merge {
     struct rope *out;
     const std::vector<struct merge_source> *sources;
     struct table by_key;   // the names in the output
     struct table by_value; // members that were renamed, by key and value
     struct table renamed;  // names that were made for the source at hand, by the members' own keys
-    std::vector<struct made_name> made;
+    std::deque<struct made_name> made;
     size_t collisions;
-    bool empty; // nothing was written yet
+    bool empty;             // nothing was written yet
+    uint32_t source, index; // of the next member
+    uint32_t run; // begin of the source's members that are still to be written as they are
 };
 
-static const struct json_member &member_at(const struct splice *s, const struct entry *e)
+static const struct json_member &member_at(const struct merge *s, const struct entry *e)
 {
     const bool made = e->source == MADE;
     const uint32_t source = made ? s->made[e->index].source : e->source;
@@ -51,7 +60,7 @@ static const struct json_member &member_at(const struct splice *s, const struct 
     return (*(*s->sources)[source].members)[index];
 }
 
-static std::string_view value_of(const struct splice *s, const struct entry *e)
+static std::string_view value_of(const struct merge *s, const struct entry *e)
 {
     const uint32_t source = e->source == MADE ? s->made[e->index].source : e->source;
     const struct json_member &m = member_at(s, e);
@@ -59,7 +68,7 @@ static std::string_view value_of(const struct splice *s, const struct entry *e)
 }
 
 // The name in the output that an entry stands for, quoted.
-static std::string_view key_of(const struct splice *s, const struct entry *e)
+static std::string_view key_of(const struct merge *s, const struct entry *e)
 {
     if (e->source == MADE)
         return s->made[e->index].key;
@@ -68,7 +77,7 @@ static std::string_view key_of(const struct splice *s, const struct entry *e)
 }
 
 // The key that the member behind a made name was sent with.
-static std::string_view own_key_of(const struct splice *s, const struct entry *e)
+static std::string_view own_key_of(const struct merge *s, const struct entry *e)
 {
     const struct json_member &m = member_at(s, e);
     return {(*s->sources)[s->made[e->index].source].body->data + m.key, m.key_size};
@@ -105,40 +114,48 @@ static bool keys_are_equal(std::string_view a, std::string_view b)
 
 static void table_clear(struct table *t)
 {
-    t->slots.clear();
-    t->used = 0;
+    for (struct part &p : t->parts) {
+        p.slots.clear();
+        p.used = 0;
+    }
 }
 
-static void table_grow(struct table *t)
+static struct part *part_of(struct table *t, uint32_t hash)
+{
+    return &t->parts[hash / (UINT32_MAX / PARTS + 1)];
+}
+
+static void part_grow(struct part *p)
 {
     std::vector<struct entry> old;
-    old.swap(t->slots);
-    t->slots.assign(old.empty() ? FEWEST_SLOTS : old.size() * 2,
+    old.swap(p->slots);
+    p->slots.assign(old.empty() ? FEWEST_SLOTS : old.size() * 2,
                     {.hash = 0, .source = FREE, .index = 0});
-    const size_t mask = t->slots.size() - 1;
+    const size_t mask = p->slots.size() - 1;
     for (const struct entry &e : old) {
         if (e.source == FREE)
             continue;
         size_t i = e.hash & mask;
-        while (t->slots[i].source != FREE)
+        while (p->slots[i].source != FREE)
             i = (i + 1) & mask;
-        t->slots[i] = e;
+        p->slots[i] = e;
     }
 }
 
 // The key by which a table knows an entry.
-typedef std::string_view (*key_fn)(const struct splice *s, const struct entry *e);
+typedef std::string_view (*key_fn)(const struct merge *s, const struct entry *e);
 
 // The slot that holds this key (and value, where one is given), or the free slot where it belongs.
-static struct entry *table_slot(const struct splice *s, struct table *t, key_fn key_of_entry,
+static struct entry *table_slot(const struct merge *s, struct table *t, key_fn key_of_entry,
                                 uint32_t hash, std::string_view key,
                                 const std::string_view *value = nullptr)
 {
-    if (t->used * 2 >= t->slots.size())
-        table_grow(t);
-    const size_t mask = t->slots.size() - 1;
+    struct part *p = part_of(t, hash);
+    if (p->used * 2 >= p->slots.size())
+        part_grow(p);
+    const size_t mask = p->slots.size() - 1;
     for (size_t i = hash & mask;; i = (i + 1) & mask) {
-        struct entry *e = &t->slots[i];
+        struct entry *e = &p->slots[i];
         if (e->source == FREE)
             return e;
         if (e->hash == hash && keys_are_equal(key_of_entry(s, e), key) &&
@@ -150,10 +167,10 @@ static struct entry *table_slot(const struct splice *s, struct table *t, key_fn 
 static void table_put(struct table *t, struct entry *slot, struct entry e)
 {
     *slot = e;
-    t->used++;
+    part_of(t, e.hash)->used++;
 }
 
-static void write_separator(struct splice *s)
+static void write_separator(struct merge *s)
 {
     if (!s->empty)
         rope_add_text(s->out, ",");
@@ -161,7 +178,7 @@ static void write_separator(struct splice *s)
 }
 
 // Writes members [from, to) of a source as they were sent, with what stands between them.
-static void write_run(struct splice *s, uint32_t source, size_t from, size_t to)
+static void write_run(struct merge *s, uint32_t source, size_t from, size_t to)
 {
     if (from == to)
         return;
@@ -172,7 +189,7 @@ static void write_run(struct splice *s, uint32_t source, size_t from, size_t to)
     rope_add(s->out, of.body, first.key, last.value + last.value_size - first.key);
 }
 
-static void write_renamed(struct splice *s, uint32_t source, uint32_t index, std::string_view name)
+static void write_renamed(struct merge *s, uint32_t source, uint32_t index, std::string_view name)
 {
     const struct merge_source &of = (*s->sources)[source];
     const struct json_member &m = (*of.members)[index];
@@ -184,7 +201,7 @@ static void write_renamed(struct splice *s, uint32_t source, uint32_t index, std
 }
 
 // Makes a name that no other member has, "<key>@<node>", again and again where even that is taken.
-static uint32_t make_name(struct splice *s, std::string_view key, uint32_t source, uint32_t index)
+static uint32_t make_name(struct merge *s, std::string_view key, uint32_t source, uint32_t index)
 {
     std::string suffix;
     json_append_string(&suffix, *(*s->sources)[source].name);
@@ -205,7 +222,7 @@ static uint32_t make_name(struct splice *s, std::string_view key, uint32_t sourc
 
 // Its name is taken: an identical value is dropped, another one gets a name of its own. Duplicates
 // within the source share that, as they shared the first.
-static void write_collision(struct splice *s, uint32_t source, uint32_t index,
+static void write_collision(struct merge *s, uint32_t source, uint32_t index,
                             const struct entry *taken)
 {
     const struct entry self = {.hash = taken->hash, .source = source, .index = index};
@@ -228,42 +245,63 @@ static void write_collision(struct splice *s, uint32_t source, uint32_t index,
     write_renamed(s, source, index, s->made[made].key);
 }
 
-static void splice_source(struct splice *s, uint32_t source)
+static void splice_member(struct merge *s)
 {
-    const struct merge_source &of = (*s->sources)[source];
-    const uint32_t count = static_cast<uint32_t>(of.members->size());
-    uint32_t run = 0; // begin of the members that are still to be written as they are
-    table_clear(&s->renamed);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct json_member &m = (*of.members)[i];
-        const std::string_view key(of.body->data + m.key, m.key_size);
-        const uint32_t hash = key_hash(key);
-        struct entry *e = table_slot(s, &s->by_key, key_of, hash, key);
-        if (e->source == FREE)
-            table_put(&s->by_key, e, {.hash = hash, .source = source, .index = i});
-        if (e->source == source)
-            continue; // the first of its name, or a duplicate within the source
-        const struct entry taken = *e;
-        write_run(s, source, run, i);
-        write_collision(s, source, i, &taken);
-        run = i + 1;
-    }
-    write_run(s, source, run, count);
+    const struct merge_source &of = (*s->sources)[s->source];
+    const struct json_member &m = (*of.members)[s->index];
+    const std::string_view key(of.body->data + m.key, m.key_size);
+    const uint32_t hash = key_hash(key);
+    struct entry *e = table_slot(s, &s->by_key, key_of, hash, key);
+    if (e->source == FREE)
+        table_put(&s->by_key, e, {.hash = hash, .source = s->source, .index = s->index});
+    if (e->source == s->source)
+        return; // the first of its name, or a duplicate within the source
+    const struct entry taken = *e;
+    write_run(s, s->source, s->run, s->index);
+    write_collision(s, s->source, s->index, &taken);
+    s->run = s->index + 1;
 }
 
-size_t merge_objects(struct rope *out, const std::vector<struct merge_source> &sources)
+static void end_source(struct merge *s)
 {
-    struct splice s = {};
-    s.out = out;
-    s.sources = &sources;
-    s.empty = true;
+    write_run(s, s->source, s->run, (*s->sources)[s->source].members->size());
+    s->source++;
+    s->index = s->run = 0;
+    if (!s->made.empty())
+        table_clear(&s->renamed);
+}
+
+struct merge *merge_new(struct rope *out, const std::vector<struct merge_source> *sources)
+{
+    struct merge *s = new merge{};
+    s->out = out;
+    s->sources = sources;
+    s->empty = true;
     rope_add_text(out, "{");
     // the members of a single source are passed on as they are
-    if (sources.size() == 1)
-        write_run(&s, 0, 0, sources[0].members->size());
-    else
-        for (uint32_t i = 0; i < sources.size(); i++)
-            splice_source(&s, i);
-    rope_add_text(out, "}");
-    return s.collisions;
+    if (sources->size() == 1)
+        end_source(s);
+    return s;
+}
+
+bool merge_step(struct merge *s, size_t most)
+{
+    for (; s->source < s->sources->size(); end_source(s))
+        for (; s->index < (*s->sources)[s->source].members->size(); s->index++)
+            if (most-- == 0)
+                return false;
+            else
+                splice_member(s);
+    rope_add_text(s->out, "}");
+    return true;
+}
+
+size_t merge_renamed(const struct merge *s)
+{
+    return s->collisions;
+}
+
+void merge_free(struct merge *s)
+{
+    delete s;
 }

@@ -30,12 +30,24 @@ struct outcome_of_reply {
     std::string type, body, nodes, failed, more, collisions, retry_after;
 };
 
+// Makes it in the smallest steps and all at once: that must not make a difference.
+static void make_reply(const std::vector<struct node_reply> &replies,
+                       const struct aggregate_options *options, struct http_response *out)
+{
+    struct http_response slow;
+    aggregate_in_steps_of(1, replies, options, &slow);
+    aggregate_in_steps_of(SIZE_MAX, replies, options, out);
+    assert_true(rope_text(&slow.body) == rope_text(&out->body));
+    assert_int_equal(slow.headers.size(), out->headers.size());
+    rope_clear(&slow.body);
+}
+
 // Takes the replies.
-static struct outcome_of_reply aggregate(std::vector<struct node_reply> replies,
-                                         struct aggregate_options options = {})
+static struct outcome_of_reply outcome_of(std::vector<struct node_reply> replies,
+                                          struct aggregate_options options = {})
 {
     struct http_response out;
-    aggregate_reply(replies, &options, &out);
+    make_reply(replies, &options, &out);
     replies_free(&replies); // the reply's body must live without them
     struct outcome_of_reply result = {
         .status = out.status,
@@ -62,7 +74,7 @@ static void merge__of_different_keys__passes_every_byte(void **)
     const std::string odd = "{ \"n\" : 9007199254740993 ,\"f\":1.0,\"e\":1e400,\"z\":\"\\u0000\","
                             "\"d\":1,\"d\":2}";
 
-    const auto r = aggregate({ok("a", odd), ok("b", "\"{}\""), ok("c", "{\"y\":[ 1 ]}\n")});
+    const auto r = outcome_of({ok("a", odd), ok("b", "\"{}\""), ok("c", "{\"y\":[ 1 ]}\n")});
 
     assert_int_equal(r.status, 200);
     assert_string_equal(
@@ -106,7 +118,7 @@ static void merge__of_a_key_twice__keeps_both_values(void **)
         std::vector<struct node_reply> replies;
         for (size_t i = 0; i < t.bodies.size(); i++)
             replies.push_back(ok(names[i], t.bodies[i]));
-        const auto r = aggregate(replies);
+        const auto r = outcome_of(replies);
         assert_string_equal(r.body.c_str(), t.merged);
         assert_string_equal(r.collisions.c_str(), t.collisions);
     }
@@ -118,7 +130,7 @@ static void merge__of_many_duplicates__is_linear(void **)
     for (int i = 2; i < 200000; i++)
         many += ",\"a\":" + std::to_string(i);
 
-    const auto r = aggregate({ok("n1", "{\"a\":0}"), ok("n2", many + "}")});
+    const auto r = outcome_of({ok("n1", "{\"a\":0}"), ok("n2", many + "}")});
 
     assert_string_equal(r.collisions.c_str(), "199999");
     assert_true(r.body.size() < many.size() + 200000 * 4);
@@ -127,8 +139,8 @@ static void merge__of_many_duplicates__is_linear(void **)
 static void some__failed__are_named_beside_the_data(void **)
 {
     const auto r =
-        aggregate({ok("w1", "{\"a\":1}"), reply_answer("w2", &READ, 500, "\"sick\"{\"b\":2}"),
-                   failed("w3"), reply_answer("w\"4", &READ, 503, "no")});
+        outcome_of({ok("w1", "{\"a\":1}"), reply_answer("w2", &READ, 500, "\"sick\"{\"b\":2}"),
+                    failed("w3"), reply_answer("w\"4", &READ, 503, "no")});
 
     assert_int_equal(r.status, 200);
     assert_string_equal(r.body.c_str(), "{\"a\":1,\"b\":2}");
@@ -144,7 +156,7 @@ static void failed__more_than_ten__are_counted(void **)
     for (int i = 0; i < 27; i++)
         replies.push_back(failed("x"));
 
-    const auto r = aggregate(replies);
+    const auto r = outcome_of(replies);
 
     assert_string_equal(r.more.c_str(), "17");
     assert_string_equal(r.nodes.c_str(), "total=28, ok=1, miss=0, error=0, failed=27");
@@ -152,20 +164,20 @@ static void failed__more_than_ten__are_counted(void **)
 
 static void partial__denied__is_a_problem_with_every_node(void **)
 {
-    const auto r = aggregate({ok("a", "{\"s\":1}"), failed("b")},
-                             {.kind = CREATE, .partial_deny = true, .view_nodes = false});
+    const auto r = outcome_of({ok("a", "{\"s\":1}"), failed("b")},
+                              {.kind = CREATE, .partial_deny = true, .view_nodes = false});
 
     assert_int_equal(r.status, 503);
     assert_string_equal(r.type.c_str(), "application/problem+json");
     assert_has(r.body, "\"name\":\"a\",\"outcome\":\"ok\",\"status\":200,\"ms\":12,"
                        "\"body\":{\"s\":1}");
     assert_has(r.body, "\"name\":\"b\",\"outcome\":\"failed\",\"reason\":\"timeout\"");
-    assert_null(strstr(aggregate({ok("a", "{\"s\":1}"), failed("b")},
-                                 {.kind = READ, .partial_deny = true, .view_nodes = false})
+    assert_null(strstr(outcome_of({ok("a", "{\"s\":1}"), failed("b")},
+                                  {.kind = READ, .partial_deny = true, .view_nodes = false})
                            .body.c_str(),
                        "\"body\""));
-    assert_int_equal(aggregate({ok("a", "{}"), miss("b")},
-                               {.kind = READ, .partial_deny = true, .view_nodes = false})
+    assert_int_equal(outcome_of({ok("a", "{}"), miss("b")},
+                                {.kind = READ, .partial_deny = true, .view_nodes = false})
                          .status,
                      200);
 }
@@ -193,7 +205,7 @@ static void none_ok__status__follows_the_table(void **)
     };
 
     for (const auto &t : cases) {
-        const auto r = aggregate(t.replies);
+        const auto r = outcome_of(t.replies);
         assert_int_equal(r.status, t.status);
         assert_string_equal(r.type.c_str(), "application/problem+json");
         assert_has(r.body, t.detail);
@@ -203,8 +215,8 @@ static void none_ok__status__follows_the_table(void **)
 
 static void errors__all_with_data__are_merged(void **)
 {
-    const auto r = aggregate({reply_answer("a", &READ, 500, "\"sick\"{\"a\":1}"),
-                              reply_answer("b", &READ, 500, "\"sick\"{\"b\":2}")});
+    const auto r = outcome_of({reply_answer("a", &READ, 500, "\"sick\"{\"a\":1}"),
+                               reply_answer("b", &READ, 500, "\"sick\"{\"b\":2}")});
 
     assert_int_equal(r.status, 200);
     assert_string_equal(r.body.c_str(), "{\"a\":1,\"b\":2}");
@@ -213,10 +225,10 @@ static void errors__all_with_data__are_merged(void **)
 
 static void mutation__failed__says_whether_it_was_sent(void **)
 {
-    const auto r = aggregate({reply_answer("a", &CREATE, 200, "{\"1\":{}}"),
-                              reply_failure("b", &CREATE, REASON_CONNECT, EFFECT_NOT_SENT, 2),
-                              reply_failure("c", &CREATE, REASON_RESET, EFFECT_UNKNOWN, 3)},
-                             {.kind = CREATE, .partial_deny = false, .view_nodes = false});
+    const auto r = outcome_of({reply_answer("a", &CREATE, 200, "{\"1\":{}}"),
+                               reply_failure("b", &CREATE, REASON_CONNECT, EFFECT_NOT_SENT, 2),
+                               reply_failure("c", &CREATE, REASON_RESET, EFFECT_UNKNOWN, 3)},
+                              {.kind = CREATE, .partial_deny = false, .view_nodes = false});
 
     assert_string_equal(r.failed.c_str(), "\"b\";reason=connect;ms=2;effect=not-sent, "
                                           "\"c\";reason=reset;ms=3;effect=unknown");
@@ -226,7 +238,7 @@ static void view__of_nodes__has_one_entry_each(void **)
 {
     const struct aggregate_options view = {.kind = READ, .partial_deny = false, .view_nodes = true};
 
-    const auto r = aggregate(
+    const auto r = outcome_of(
         {ok("a", "{ \"x\":1.0 }"), ok("b", "\"{}\""), miss("c"), failed("d", REASON_UNKNOWN_NODE)},
         view);
 
@@ -237,7 +249,7 @@ static void view__of_nodes__has_one_entry_each(void **)
         "\"b\":{\"outcome\":\"ok\",\"status\":200,\"ms\":12,\"body\":{}},"
         "\"c\":{\"outcome\":\"miss\",\"status\":400,\"ms\":12,\"detail\":\"No session with ID 5\"},"
         "\"d\":{\"outcome\":\"failed\",\"reason\":\"unknown-node\",\"ms\":1000}}");
-    assert_int_equal(aggregate({failed("a")}, view).status, 503);
+    assert_int_equal(outcome_of({failed("a")}, view).status, 503);
 }
 
 int main()

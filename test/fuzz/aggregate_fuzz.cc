@@ -77,7 +77,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         begin = end + 1;
     }
     struct http_response out;
-    aggregate_reply(replies, &options, &out);
+    struct aggregate *a = aggregate_new(&replies, &options, &out);
+    while (!aggregate_step(a, 1 + (how >> 5))) {
+    }
+    aggregate_free(a);
     check_reply(&out);
     rope_clear(&out.body);
     for (struct node_reply &r : replies)

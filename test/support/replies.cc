@@ -41,3 +41,12 @@ void replies_free(std::vector<struct node_reply> *replies)
         node_reply_fini(&r);
     replies->clear();
 }
+
+void aggregate_in_steps_of(size_t most, const std::vector<struct node_reply> &replies,
+                           const struct aggregate_options *options, struct http_response *out)
+{
+    struct aggregate *a = aggregate_new(&replies, options, out);
+    while (!aggregate_step(a, most)) {
+    }
+    aggregate_free(a);
+}

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "aggregate.h"
 #include "http_response.h"
-#include "node_reply.h"
 
 // A node that answered.
 struct node_reply reply_answer(const char *name, const struct request_kind *kind, int status,
@@ -18,3 +18,7 @@ struct node_reply reply_failure(const char *name, const struct request_kind *kin
 std::string header_of(const struct http_response *response, const char *name);
 
 void replies_free(std::vector<struct node_reply> *replies);
+
+// Makes the reply, so many nodes or members in a step.
+void aggregate_in_steps_of(size_t most, const std::vector<struct node_reply> &replies,
+                           const struct aggregate_options *options, struct http_response *out);
