@@ -1,7 +1,7 @@
 // HTTP requests over curl. Owns the fetches under way and a pool of curl's easy handles, on which
 // all that never differs is set once. Knows nothing of what is asked or answered.
 //
-// Callbacks of curl only record; fetches end in on_transfer_done or on_failed, from the event loop.
+// Callbacks of curl only record; fetches begin in on_start and end in finish, from the event loop.
 #include "http_client.h"
 
 #include <algorithm>
@@ -13,13 +13,13 @@
 #include <sys/socket.h>
 
 #include <curl/curl.h>
-#include <event2/event.h>
 
 #include "blob.h"
 #include "clock.h"
 #include "http_client_easy.h"
 #include "http_client_loop.h"
 #include "log.h"
+#include "tasks.h"
 
 // What is set aside for a body because its server announced it.
 constexpr curl_off_t PRESIZE_MAX = 262144;
@@ -27,25 +27,28 @@ constexpr int RECEIVE_BUFFER = 65536;         // bytes; Linux doubles it
 constexpr size_t POOL_MAX = 256;              // easy handles kept for later
 constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long unacknowledged is dead
 constexpr int STREAM_KEEPALIVE_PROBES = 3;
-constexpr struct timeval AT_ONCE = {.tv_sec = 0, .tv_usec = 0};
+// What is read of one reply before it is the others' turn: curl 7.88 reads up to 1.6 MB in a row.
+constexpr size_t BURST_MAX = 131072;
 constexpr size_t WARNING_MAX = 1024;  // bytes kept of a Warning header
 constexpr size_t REFUSAL_MAX = 65536; // bytes kept of what is sent instead of a stream
 
 struct http_client {
+    struct tasks *tasks;
     struct curl_loop *loop;
-    struct fetch_headers *no_headers;   // for requests that bring none
-    std::vector<CURL *> pool;           // easy handles at rest; the last one used is the next
-    std::vector<struct fetch *> live;   // all fetches, at fetch.slot
-    std::vector<struct fetch *> failed; // those that could not be started, for on_failed
-    struct event *failed_timer;
+    struct fetch_headers *no_headers; // for requests that bring none
+    std::vector<CURL *> pool;         // easy handles at rest; the last one used is the next
+    std::vector<struct fetch *> live; // all fetches, at fetch.slot
 };
 
 // Lives from fetch_start until its `done` has returned or until fetch_cancel.
 struct fetch {
     struct http_client *client;
-    struct shard *shard; // null: never added, or out of it again
+    struct task task;    // to be started, or to go on after a pause
+    uint32_t number;     // of its shard
+    struct shard *shard; // null: not yet added, or out of it again
     CURL *easy;
-    size_t slot; // in client->live
+    bool refused; // by curl, before it was started
+    size_t slot;  // in client->live
     fetch_done_fn done;
     fetch_data_fn on_data;
     void *arg;
@@ -53,6 +56,8 @@ struct fetch {
     int64_t timeout_ms;
     size_t max_body;
     size_t received; // bytes of body
+    uint64_t action; // of curl, in which
+    size_t burst;    // so many of them have come
     bool once;
     bool discard;
     bool stream;
@@ -155,10 +160,23 @@ static size_t take_stream(struct fetch *f, const char *data, size_t size)
     return size;
 }
 
-// Called by curl with each piece of the body, at most 16 KB.
+// Whether it has read enough for now.
+static bool is_over_burst(struct fetch *f, size_t size)
+{
+    const uint64_t action = curl_loop_actions(f->client->loop);
+    f->burst = (f->action == action ? f->burst : 0) + size;
+    f->action = action;
+    return f->burst > BURST_MAX;
+}
+
+// Called by curl with each piece of the body, at most 16 KB. After a pause it comes with the same again.
 static size_t on_body(char *data, size_t, size_t size, void *arg)
 {
     struct fetch *f = static_cast<struct fetch *>(arg);
+    if (is_over_burst(f, size)) {
+        tasks_add(f->client->tasks, &f->task);
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (f->stream)
         return take_stream(f, data, size);
     if (f->received == 0) {
@@ -195,7 +213,7 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype)
 {
     struct fetch *f = static_cast<struct fetch *>(arg);
     curl_loop_opened(f->client->loop, fd);
-    // curl 7.88 reads up to 100 times in a row: what can wait in the kernel bounds a turn of the loop
+    // of each of thousands of nodes
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &RECEIVE_BUFFER, sizeof RECEIVE_BUFFER);
     if (f->patient) {
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &STREAM_UNACKED_MS, sizeof STREAM_UNACKED_MS);
@@ -316,6 +334,7 @@ static void finish(struct fetch *f, CURLcode code, long connects)
         .error = error_words(f, status, code),
         .body = f->body,
     };
+    task_remove(&f->task);
     unlink_fetch(f);
     f->done(f->arg, &result);
     fetch_free(f);
@@ -333,29 +352,40 @@ static void on_transfer_done(void *, CURL *easy, CURLcode code)
     finish(f, code, connects);
 }
 
-// Ends one fetch that could not be started, later than its start.
-static void on_failed(evutil_socket_t, short, void *arg)
+// It was paused by on_body, which gets that piece of the body again, and may end it this time.
+static bool on_resume(void *arg)
 {
-    struct http_client *c = static_cast<struct http_client *>(arg);
-    if (c->failed.empty())
-        return; // cancelled meanwhile
-    struct fetch *f = c->failed.back();
-    c->failed.pop_back();
-    if (!c->failed.empty())
-        event_add(c->failed_timer, &AT_ONCE);
-    finish(f, CURLE_FAILED_INIT, 0);
+    struct fetch *f = static_cast<struct fetch *>(arg);
+    struct shard *s = f->shard;
+    f->burst = 0;
+    const CURLcode code = curl_easy_pause(f->easy, CURLPAUSE_CONT);
+    if (code == CURLE_OK)
+        shard_run(s);
+    else
+        shard_end(s, f->easy, code);
+    return false;
 }
 
-static void fail_later(struct fetch *f)
+static bool on_start(void *arg)
 {
-    f->client->failed.push_back(f);
-    event_add(f->client->failed_timer, &AT_ONCE);
+    struct fetch *f = static_cast<struct fetch *>(arg);
+    struct shard *s = curl_loop_shard(f->client->loop, f->number);
+    f->task.step = on_resume;
+    if (f->refused || !shard_add(s, f->easy)) {
+        finish(f, CURLE_FAILED_INIT, 0);
+        return false;
+    }
+    f->shard = s;
+    shard_run(s);
+    return false;
 }
 
 struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
 {
     struct fetch *f = new fetch{};
     f->client = c;
+    f->task = {.step = on_start, .arg = f, .next = nullptr, .previous = nullptr};
+    f->number = o->shard;
     f->easy = take_easy(c);
     f->slot = c->live.size();
     c->live.push_back(f);
@@ -372,23 +402,17 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->retry_after_s = -1;
     f->body = blob_new_within(o->budget);
     set_owner(f->easy, f);
-    struct shard *s = curl_loop_shard(c->loop, o->shard);
-    const struct fetch_headers *headers = o->headers ? o->headers : c->no_headers;
-    if (easy_set_request(f->easy, o, headers) && shard_add(s, f->easy))
-        f->shard = s;
-    else
-        fail_later(f);
+    f->refused = !easy_set_request(f->easy, o, o->headers ? o->headers : c->no_headers);
+    tasks_add(c->tasks, &f->task);
     return f;
 }
 
 void fetch_cancel(struct fetch *f)
 {
     assert(f->easy); // or it is in its `done`
-    struct http_client *c = f->client;
+    task_remove(&f->task);
     if (f->shard)
         shard_remove(f->shard, f->easy);
-    else
-        std::erase(c->failed, f);
     unlink_fetch(f);
     fetch_free(f);
 }
@@ -403,11 +427,9 @@ struct http_client *http_client_new(struct event_base *base)
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         log_fatal("curl cannot be initialised");
     struct http_client *c = new http_client{};
-    c->loop = curl_loop_new(base, on_transfer_done, c);
+    c->tasks = tasks_new(base);
+    c->loop = curl_loop_new(base, c->tasks, on_transfer_done, c);
     c->no_headers = fetch_headers_new({});
-    c->failed_timer = evtimer_new(base, on_failed, c);
-    if (!c->failed_timer)
-        log_fatal("out of memory: a timer");
     return c;
 }
 
@@ -422,7 +444,7 @@ void http_client_free(struct http_client *c)
     for (CURL *easy : c->pool)
         curl_easy_cleanup(easy);
     curl_loop_free(c->loop);
-    event_free(c->failed_timer);
+    tasks_free(c->tasks);
     fetch_headers_free(c->no_headers);
     delete c;
     curl_global_cleanup();

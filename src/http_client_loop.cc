@@ -6,6 +6,7 @@
 #include "http_client_loop.h"
 
 #include <cassert>
+#include <deque>
 #include <unistd.h>
 #include <vector>
 
@@ -13,10 +14,14 @@
 
 #include "http_client.h"
 #include "log.h"
+#include "tasks.h"
 
 // What is registered for a descriptor; the index in the table is the descriptor.
 struct watch {
     struct shard *shard = nullptr; // whose connection it is
+    struct task task = {};         // to tell curl what it is ready for
+    curl_socket_t fd = -1;
+    int ready = 0;                 // CURL_CSELECT_IN, CURL_CSELECT_OUT
     struct event *event = nullptr; // kept for whoever has the descriptor next
     short registered = 0;          // what libevent waits for: EV_READ, EV_WRITE; 0: nothing
     bool wanted = false;           // curl waits for it
@@ -25,10 +30,12 @@ struct watch {
 
 struct curl_loop {
     struct event_base *base;
+    struct tasks *tasks;
     transfer_done_fn done;
     void *arg;
+    uint64_t actions;
     std::vector<struct shard *> shards; // by number; null: not made or forgotten
-    std::vector<struct watch> watches;  // by descriptor
+    std::deque<struct watch> watches;   // by descriptor; they stay where they are
 };
 
 // Lives until its number is forgotten and its last transfer has been removed.
@@ -66,9 +73,7 @@ static void drain(struct shard *s)
         if (message->msg != CURLMSG_DONE)
             continue;
         CURL *easy = message->easy_handle; // the message dies with remove_handle
-        const CURLcode code = message->data.result;
-        shard_remove(s, easy);
-        s->loop->done(s->loop->arg, easy, code);
+        shard_end(s, easy, message->data.result);
     }
     s->draining = false;
     shard_settle(s);
@@ -77,6 +82,7 @@ static void drain(struct shard *s)
 static void shard_act(struct shard *s, curl_socket_t fd, int mask)
 {
     int running;
+    s->loop->actions++;
     const CURLMcode code = curl_multi_socket_action(s->multi, fd, mask, &running);
     if (code != CURLM_OK)
         log_warn("curl: %s", curl_multi_strerror(code));
@@ -93,8 +99,18 @@ static void watch_stop(struct watch *w)
     if (w->registered)
         event_del(w->event);
     w->registered = 0;
+    task_remove(&w->task);
 }
 
+static bool on_watch_step(void *arg)
+{
+    const struct watch *w = static_cast<struct watch *>(arg);
+    if (w->wanted)
+        shard_act(w->shard, w->fd, w->ready);
+    return false;
+}
+
+// Hundreds of sockets may be ready at once: they wait for their turn, and others get theirs.
 static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct curl_loop *l = static_cast<struct curl_loop *>(arg);
@@ -105,16 +121,19 @@ static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
         watch_stop(w);
         return;
     }
-    const int mask =
+    w->ready =
         ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0);
-    shard_act(w->shard, fd, mask);
+    tasks_add(l->tasks, &w->task);
 }
 
 static struct watch *watch_of(struct curl_loop *l, curl_socket_t fd)
 {
     const size_t index = static_cast<size_t>(fd);
-    if (index >= l->watches.size())
-        l->watches.resize(index + index / 2 + 16);
+    while (index >= l->watches.size()) {
+        struct watch *w = &l->watches.emplace_back();
+        w->task = {.step = on_watch_step, .arg = w, .next = nullptr, .previous = nullptr};
+        w->fd = static_cast<curl_socket_t>(l->watches.size() - 1);
+    }
     return &l->watches[index];
 }
 
@@ -193,9 +212,16 @@ static struct shard *shard_new(struct curl_loop *l)
     return s;
 }
 
-struct curl_loop *curl_loop_new(struct event_base *base, transfer_done_fn done, void *arg)
+struct curl_loop *curl_loop_new(struct event_base *base, struct tasks *tasks, transfer_done_fn done,
+                                void *arg)
 {
-    return new curl_loop{.base = base, .done = done, .arg = arg, .shards = {}, .watches = {}};
+    return new curl_loop{.base = base,
+                         .tasks = tasks,
+                         .done = done,
+                         .arg = arg,
+                         .actions = 0,
+                         .shards = {},
+                         .watches = {}};
 }
 
 void curl_loop_free(struct curl_loop *l)
@@ -245,6 +271,11 @@ int curl_loop_close_socket(void *loop, curl_socket_t fd)
     return close(fd);
 }
 
+uint64_t curl_loop_actions(const struct curl_loop *l)
+{
+    return l->actions;
+}
+
 bool shard_add(struct shard *s, CURL *easy)
 {
     const CURLMcode code = curl_multi_add_handle(s->multi, easy);
@@ -259,4 +290,16 @@ void shard_remove(struct shard *s, CURL *easy)
     curl_multi_remove_handle(s->multi, easy);
     s->transfers--;
     shard_settle(s);
+}
+
+void shard_run(struct shard *s)
+{
+    shard_act(s, CURL_SOCKET_TIMEOUT, 0);
+}
+
+void shard_end(struct shard *s, CURL *easy, CURLcode code)
+{
+    struct curl_loop *l = s->loop;
+    shard_remove(s, easy);
+    l->done(l->arg, easy, code);
 }

@@ -10,13 +10,15 @@
 struct event_base;
 struct curl_loop;
 struct shard;
+struct tasks;
 
 // A transfer has ended and is out of its shard. Called from the loop, never from within curl, so it
 // may add and remove transfers.
 typedef void (*transfer_done_fn)(void *arg, CURL *easy, CURLcode code);
 
-[[nodiscard]] struct curl_loop *curl_loop_new(struct event_base *base, transfer_done_fn done,
-                                              void *arg);
+// `tasks`: where it works on sockets that are ready.
+[[nodiscard]] struct curl_loop *curl_loop_new(struct event_base *base, struct tasks *tasks,
+                                              transfer_done_fn done, void *arg);
 
 // Closes all connections. No transfer may be under way.
 void curl_loop_free(struct curl_loop *l);
@@ -35,7 +37,18 @@ void curl_loop_opened(struct curl_loop *l, curl_socket_t fd);
 // handle that opened it.
 int curl_loop_close_socket(void *loop, curl_socket_t fd);
 
+// How often curl was let work: tells apart what it does in one go.
+[[nodiscard]] uint64_t curl_loop_actions(const struct curl_loop *l);
+
+// Takes a transfer in; shard_run begins it.
 [[nodiscard]] bool shard_add(struct shard *s, CURL *easy);
+
+// Lets curl do what is due: begin a transfer, or go on with one that was paused. Transfers may end, and
+// the shard be gone afterwards.
+void shard_run(struct shard *s);
+
+// Ends a transfer as done with this code. The shard may be gone afterwards.
+void shard_end(struct shard *s, CURL *easy, CURLcode code);
 
 // Ends a transfer that is not yet done. The shard may be gone afterwards.
 void shard_remove(struct shard *s, CURL *easy);
