@@ -8,7 +8,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <span>
 
 constexpr size_t JSON_MAX_DEPTH = 10000;
 constexpr size_t JSON_MAX_SIZE = UINT32_MAX; // offsets are 32 bits wide
@@ -46,8 +46,7 @@ void json_members_free(struct json_members *m);
 [[nodiscard]] size_t json_members_documents(const struct json_members *m);
 [[nodiscard]] const struct json_document *json_members_document(const struct json_members *m,
                                                                 size_t i);
-[[nodiscard]] const std::vector<struct json_member> &
-json_members_list(const struct json_members *m);
+[[nodiscard]] std::span<const struct json_member> json_members_list(const struct json_members *m);
 
 // Bytes that the list of members takes now.
 [[nodiscard]] size_t json_members_memory(const struct json_members *m);

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ struct rope;
 // One object to merge; everything is borrowed.
 struct merge_source {
     struct blob *body;
-    const std::vector<struct json_member> *members;
+    std::span<const struct json_member> members;
     const std::string *name; // of the node that sent it
 };
 

@@ -181,7 +181,7 @@ static void begin_merged(struct aggregate *a)
     for (const struct node_reply &r : *a->replies)
         if (r.has_data)
             a->sources.push_back(
-                {.body = r.body, .members = &json_members_list(r.json), .name = &r.name});
+                {.body = r.body, .members = json_members_list(r.json), .name = &r.name});
     a->merge = merge_new(&a->out->body, &a->sources);
 }
 

@@ -457,6 +457,7 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     b->names_nodes = request->names_nodes;
     b->only = request->only;
     b->options = request->options;
+    b->response.body.budget = context->budget;
     b->done = done;
     b->arg = arg;
     b->started_ms = clock_monotonic_ms();

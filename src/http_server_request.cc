@@ -19,7 +19,6 @@
 #include "http_response.h"
 #include "problem.h"
 
-static const size_t COPY_MAX = 1024; // smaller pieces are copied: cheaper than a reference
 static const size_t CLIENT_ID_MAX = 128;
 
 static const char *date_text(struct http_server *s)
@@ -199,16 +198,13 @@ static void on_piece_sent(const void *, size_t, void *owner)
     blob_unref(static_cast<struct blob *>(owner));
 }
 
+// By reference, be it a comma: evbuffer_add behind a reference sets aside as much as that refers to.
 static void add_body(struct evbuffer *out, const struct rope *body)
 {
-    for (const struct rope_piece &piece : body->pieces) {
-        const char *data = piece.owner->data + piece.offset;
-        if (piece.size <= COPY_MAX)
-            evbuffer_add(out, data, piece.size);
-        else if (evbuffer_add_reference(out, data, piece.size, on_piece_sent,
-                                        blob_ref(piece.owner)) != 0)
+    for (const struct rope_piece &piece : body->pieces)
+        if (evbuffer_add_reference(out, piece.owner->data + piece.offset, piece.size, on_piece_sent,
+                                   blob_ref(piece.owner)) != 0)
             blob_unref(piece.owner);
-    }
 }
 
 static void add_headers(struct http_server *s, const struct http_request *r,

@@ -11,6 +11,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "blob.h"
 #include "utf8.h"
 
 // What comes next. White space may come in the states before IN_STRING.
@@ -53,18 +54,22 @@ struct json_members {
     size_t n_documents; // begun
     struct json_document documents[JSON_MAX_DOCUMENTS];
     struct json_member member; // the one being read, while `noting`
-    std::vector<struct json_member> members;
+    struct blob *members;      // an array, which grows without a copy: it may be long
     // for each open container whether the one around it is an object
     uint64_t outer_is_object[(JSON_MAX_DEPTH + 63) / 64];
 };
 
 struct json_members *json_members_new()
 {
-    return new json_members{};
+    struct json_members *m = new json_members{};
+    m->members = blob_new(0);
+    return m;
 }
 
 void json_members_free(struct json_members *m)
 {
+    if (m)
+        blob_unref(m->members);
     delete m;
 }
 
@@ -96,7 +101,7 @@ static void end_outer_value(struct json_members *m, const char *p)
         document->size = offset_of(m, p) - document->offset;
     } else if (m->noting) {
         m->member.value_size = offset_of(m, p) - m->member.value;
-        m->members.push_back(m->member);
+        blob_append(m->members, reinterpret_cast<const char *>(&m->member), sizeof m->member);
     }
 }
 
@@ -479,12 +484,13 @@ const struct json_document *json_members_document(const struct json_members *m, 
     return &m->documents[i];
 }
 
-const std::vector<struct json_member> &json_members_list(const struct json_members *m)
+std::span<const struct json_member> json_members_list(const struct json_members *m)
 {
-    return m->members;
+    return {reinterpret_cast<const struct json_member *>(m->members->data),
+            m->members->size / sizeof(struct json_member)};
 }
 
 size_t json_members_memory(const struct json_members *m)
 {
-    return m->members.capacity() * sizeof(struct json_member);
+    return m->members->capacity;
 }

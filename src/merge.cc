@@ -57,7 +57,7 @@ static const struct json_member &member_at(const struct merge *s, const struct e
     const bool made = e->source == MADE;
     const uint32_t source = made ? s->made[e->index].source : e->source;
     const uint32_t index = made ? s->made[e->index].index : e->index;
-    return (*(*s->sources)[source].members)[index];
+    return (*s->sources)[source].members[index];
 }
 
 static std::string_view value_of(const struct merge *s, const struct entry *e)
@@ -183,8 +183,8 @@ static void write_run(struct merge *s, uint32_t source, size_t from, size_t to)
     if (from == to)
         return;
     const struct merge_source &of = (*s->sources)[source];
-    const struct json_member &first = (*of.members)[from];
-    const struct json_member &last = (*of.members)[to - 1];
+    const struct json_member &first = of.members[from];
+    const struct json_member &last = of.members[to - 1];
     write_separator(s);
     rope_add(s->out, of.body, first.key, last.value + last.value_size - first.key);
 }
@@ -192,7 +192,7 @@ static void write_run(struct merge *s, uint32_t source, size_t from, size_t to)
 static void write_renamed(struct merge *s, uint32_t source, uint32_t index, std::string_view name)
 {
     const struct merge_source &of = (*s->sources)[source];
-    const struct json_member &m = (*of.members)[index];
+    const struct json_member &m = of.members[index];
     write_separator(s);
     rope_add_text(s->out, name);
     rope_add_text(s->out, ":");
@@ -248,7 +248,7 @@ static void write_collision(struct merge *s, uint32_t source, uint32_t index,
 static void splice_member(struct merge *s)
 {
     const struct merge_source &of = (*s->sources)[s->source];
-    const struct json_member &m = (*of.members)[s->index];
+    const struct json_member &m = of.members[s->index];
     const std::string_view key(of.body->data + m.key, m.key_size);
     const uint32_t hash = key_hash(key);
     struct entry *e = table_slot(s, &s->by_key, key_of, hash, key);
@@ -264,7 +264,7 @@ static void splice_member(struct merge *s)
 
 static void end_source(struct merge *s)
 {
-    write_run(s, s->source, s->run, (*s->sources)[s->source].members->size());
+    write_run(s, s->source, s->run, (*s->sources)[s->source].members.size());
     s->source++;
     s->index = s->run = 0;
     if (!s->made.empty())
@@ -287,7 +287,7 @@ struct merge *merge_new(struct rope *out, const std::vector<struct merge_source>
 bool merge_step(struct merge *s, size_t most)
 {
     for (; s->source < s->sources->size(); end_source(s))
-        for (; s->index < (*s->sources)[s->source].members->size(); s->index++)
+        for (; s->index < (*s->sources)[s->source].members.size(); s->index++)
             if (most-- == 0)
                 return false;
             else

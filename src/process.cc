@@ -31,7 +31,7 @@ void process_prepare()
         setrlimit(RLIMIT_NOFILE, &files);
     }
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
-    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10); // grows without a copy, and is gone when it is freed
 }
 
 size_t process_descriptors()

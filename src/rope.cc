@@ -8,8 +8,10 @@
 void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size)
 {
     assert(offset + size <= owner->size);
-    if (size == 0)
+    if (size <= ROPE_COPY_MAX) {
+        rope_add_text(r, {owner->data + offset, size});
         return;
+    }
     r->pieces.push_back({.owner = blob_ref(owner), .offset = offset, .size = size});
     r->size += size;
     r->text = nullptr;
@@ -20,7 +22,7 @@ void rope_add_text(struct rope *r, std::string_view text)
     if (text.empty())
         return;
     if (!r->text) {
-        r->text = blob_new(text.size());
+        r->text = blob_new_within(r->budget);
         r->pieces.push_back({.owner = r->text, .offset = 0, .size = 0});
     }
     blob_append(r->text, text.data(), text.size());
@@ -35,16 +37,6 @@ void rope_clear(struct rope *r)
     r->pieces.clear();
     r->size = 0;
     r->text = nullptr;
-}
-
-void rope_move(struct rope *to, struct rope *from)
-{
-    assert(to->pieces.empty());
-    to->pieces.swap(from->pieces);
-    to->size = from->size;
-    to->text = nullptr;
-    from->size = 0;
-    from->text = nullptr;
 }
 
 std::string rope_text(const struct rope *r)

@@ -419,7 +419,7 @@ static void feed__many_members__are_all_noted(void **)
     struct json_members *m = json_members_new();
 
     const bool fed = feed_cut(m, text, text.size() / 3) && json_members_end(m);
-    const std::vector<struct json_member> &members = json_members_list(m);
+    const std::span<const struct json_member> members = json_members_list(m);
     const size_t count = members.size();
     size_t right = 0;
     for (size_t i = 0; i < count; i++) {

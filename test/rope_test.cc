@@ -7,6 +7,9 @@
 #include "budget.h"
 #include "support/cmocka_cc.h"
 
+// What a rope refers to, as it is too much for a copy.
+static const std::string MUCH(ROPE_COPY_MAX + 1, 'm');
+
 static struct blob *blob_of(const std::string &text)
 {
     struct blob *b = blob_new(0);
@@ -89,50 +92,70 @@ static void blob_unref__last_reference__frees(void **)
     blob_unref(nullptr);
 }
 
-static void rope_add__a_blob__takes_a_reference_of_its_own(void **)
+static void rope_add__of_much__takes_a_reference(void **)
 {
-    struct blob *b = blob_of("0123456789");
+    struct blob *b = blob_of(MUCH + "0123456789");
     struct rope r = {};
 
-    rope_add(&r, b, 2, 3);
-    rope_add(&r, b, 0, 10);
+    rope_add(&r, b, 5, MUCH.size());
+    rope_add(&r, b, 0, b->size);
     rope_add(&r, b, 10, 0); // no bytes, no piece
 
     assert_int_equal(b->refs, 3);
     assert_int_equal(r.pieces.size(), 2);
-    assert_int_equal(r.size, 13);
+    assert_int_equal(r.size, 2 * MUCH.size() + 10);
     blob_unref(b); // the rope still has it
-    assert_string_equal(rope_text(&r).c_str(), "2340123456789");
+    assert_true(rope_text(&r) == MUCH.substr(5) + "01234" + MUCH + "0123456789");
     rope_clear(&r);
+}
+
+static void rope_add__of_few__copies_into_the_text_before(void **)
+{
+    struct budget budget = {.limit = SIZE_MAX, .used = 0};
+    struct blob *b = blob_of("0123456789");
+    struct rope r = {};
+    r.budget = &budget;
+
+    rope_add_text(&r, "a");
+    rope_add(&r, b, 2, 3);
+    rope_add(&r, b, 0, 10);
+
+    assert_int_equal(b->refs, 1);
+    assert_int_equal(r.pieces.size(), 1);
+    assert_true(budget.used >= 14);
+    assert_string_equal(rope_text(&r).c_str(), "a2340123456789");
+    blob_unref(b);
+    rope_clear(&r);
+    assert_int_equal(budget.used, 0);
 }
 
 static void rope_add_text__neighbours__share_a_piece(void **)
 {
-    struct blob *b = blob_of("blob");
+    struct blob *b = blob_of(MUCH);
     struct rope r = {};
 
     rope_add_text(&r, "a");
     rope_add_text(&r, "");
     rope_add_text(&r, "bc");
-    rope_add(&r, b, 0, 4);
+    rope_add(&r, b, 0, b->size);
     rope_add_text(&r, "d");
     rope_add_text(&r, std::string(1000, 'e'));
 
     assert_int_equal(r.pieces.size(), 3);
     assert_int_equal(r.pieces[0].size, 3);
     assert_int_equal(r.pieces[2].size, 1001);
-    assert_int_equal(r.size, 3 + 4 + 1001);
-    assert_string_equal(rope_text(&r).c_str(), ("abcblobd" + std::string(1000, 'e')).c_str());
+    assert_int_equal(r.size, 3 + MUCH.size() + 1001);
+    assert_true(rope_text(&r) == "abc" + MUCH + "d" + std::string(1000, 'e'));
     rope_clear(&r);
     blob_unref(b);
 }
 
 static void rope_clear__gives_references_up__and_can_be_used_again(void **)
 {
-    struct blob *b = blob_of("blob");
+    struct blob *b = blob_of(MUCH);
     struct rope r = {};
     rope_add_text(&r, "text");
-    rope_add(&r, b, 0, 4);
+    rope_add(&r, b, 0, b->size);
 
     rope_clear(&r);
 
@@ -143,28 +166,6 @@ static void rope_clear__gives_references_up__and_can_be_used_again(void **)
     rope_add_text(&r, "again");
     assert_string_equal(rope_text(&r).c_str(), "again");
     rope_clear(&r);
-    blob_unref(b);
-}
-
-static void rope_move__moves_all__and_empties_the_source(void **)
-{
-    struct blob *b = blob_of("blob");
-    struct rope from = {}, to = {};
-    rope_add(&from, b, 0, 4);
-    rope_add_text(&from, "text");
-
-    rope_move(&to, &from);
-    rope_add_text(&from, "new");
-    rope_add_text(&to, "more");
-
-    assert_int_equal(b->refs, 2);
-    assert_string_equal(rope_text(&to).c_str(), "blobtextmore");
-    assert_int_equal(to.size, 12);
-    assert_string_equal(rope_text(&from).c_str(), "new");
-    assert_int_equal(from.size, 3);
-    rope_clear(&to);
-    rope_clear(&from);
-    assert_int_equal(b->refs, 1);
     blob_unref(b);
 }
 
@@ -184,10 +185,10 @@ int main()
         cmocka_unit_test(blob_reserve__less_than_there_is__keeps_the_room),
         cmocka_unit_test(budget__of_blobs__is_taken_and_given_back),
         cmocka_unit_test(blob_unref__last_reference__frees),
-        cmocka_unit_test(rope_add__a_blob__takes_a_reference_of_its_own),
+        cmocka_unit_test(rope_add__of_much__takes_a_reference),
+        cmocka_unit_test(rope_add__of_few__copies_into_the_text_before),
         cmocka_unit_test(rope_add_text__neighbours__share_a_piece),
         cmocka_unit_test(rope_clear__gives_references_up__and_can_be_used_again),
-        cmocka_unit_test(rope_move__moves_all__and_empties_the_source),
         cmocka_unit_test(rope_text__empty_rope__is_empty),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -54,7 +54,7 @@ static void require_same(const struct json_members *a, const struct json_members
         const struct json_document *y = json_members_document(b, i);
         require(x->kind == y->kind && x->offset == y->offset && x->size == y->size);
     }
-    const std::vector<struct json_member> &x = json_members_list(a), &y = json_members_list(b);
+    const std::span<const struct json_member> x = json_members_list(a), &y = json_members_list(b);
     require(x.size() == y.size());
     for (size_t i = 0; i < x.size(); i++)
         require(x[i].key == y[i].key && x[i].key_size == y[i].key_size &&
