@@ -103,9 +103,11 @@ static int tear_down(void **state)
     return 0;
 }
 
+// No reply where the status is 0.
 static void add(struct fixture *f, int status, const std::string &body)
 {
     struct fake_reply reply;
+    reply.status = status == 0 ? FETCH_RESET : FETCH_DONE;
     reply.http_status = status;
     reply.body = body;
     f->script->replies.push_back(reply);
@@ -116,13 +118,6 @@ static void add_watch(struct fixture *f, const std::string &body)
     add(f, 200, body);
     f->script->replies.back().match = "watch=1";
     f->script->replies.back().open = true;
-}
-
-static void add_failure(struct fixture *f, enum fetch_status status)
-{
-    struct fake_reply reply;
-    reply.status = status;
-    f->script->replies.push_back(reply);
 }
 
 static const struct reflector_status *status(const struct fixture *f)
@@ -140,15 +135,10 @@ static void run(struct fixture *f, size_t requests)
     event_base_loop(f->base, EVLOOP_NONBLOCK);
 }
 
-static const char *url(const struct fixture *f, size_t i)
-{
-    assert_true(i < f->script->requests.size());
-    return f->script->requests[i].url.c_str();
-}
-
 static bool has(const struct fixture *f, size_t i, const char *part)
 {
-    return strstr(url(f, i), part) != nullptr;
+    assert_true(i < f->script->requests.size());
+    return strstr(f->script->requests[i].url.c_str(), part) != nullptr;
 }
 
 static size_t count(const struct fixture *f)
@@ -168,8 +158,8 @@ static void start__list_then_watch__keeps_up(void **state)
     assert_int_equal(status(f)->state, REFLECTOR_WATCHING);
     assert_true(has(f, 1, "watch=1&allowWatchBookmarks=true"));
     assert_true(has(f, 1, "resourceVersion=284"));
-    const int seconds = atoi(strstr(url(f, 1), "timeoutSeconds=") + strlen("timeoutSeconds="));
-    assert_in_range(seconds, 300, 600);
+    const char *const seconds = strstr(f->script->requests[1].url.c_str(), "timeoutSeconds=");
+    assert_in_range(atoi(seconds + strlen("timeoutSeconds=")), 300, 600);
     assert_int_equal(f->changes, 1);
 
     assert_int_equal(fake_push(f->http, "watch", kube_json_event("ADDED", kube_json_pod(7, "290"))),
@@ -410,7 +400,7 @@ static void list__fails__keeps_what_was_known(void **state)
     use(f, KUBE_PODS, pace);
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, kube_json_bookmark("300"));
-    add_failure(f, FETCH_RESET);
+    add(f, 0, "");
     add(f, 500, "broken");
     add(f, 200, "{\"kind\":\"PodList\",");
     add(f, 200, kube_json_pods(0, 1, ""));
@@ -436,7 +426,7 @@ static void pause__server_begins_after_a_long_absence__is_short(void **state)
     pace.failed_ms = 10 * PATIENCE_MS;
     use(f, KUBE_PODS, pace);
     for (int i = 0; i < 20; i++)
-        add_failure(f, FETCH_CONNECT);
+        add(f, 0, "");
     add(f, 403, kube_json_status(403, "Forbidden", "not yet"));
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, "");

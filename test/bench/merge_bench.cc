@@ -30,6 +30,8 @@ struct bench {
     std::vector<char> copy; // as much memory
 };
 
+constexpr size_t STEP = 1000; // nodes or members
+
 static void merge(struct bench *b)
 {
     const struct request_kind kind = {};
@@ -47,7 +49,10 @@ static void merge(struct bench *b)
     }
     const struct aggregate_options options = {};
     struct http_response response;
-    aggregate_reply(replies, &options, &response);
+    struct aggregate *a = aggregate_new(&replies, &options, &response);
+    while (!aggregate_step(a, STEP)) {
+    }
+    aggregate_free(a);
     if (response.status != 200 || response.body.size + 2 * replies.size() < b->size)
         bench_fail_text("the merged reply is not whole");
     rope_clear(&response.body);
