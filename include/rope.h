@@ -31,6 +31,9 @@ void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size);
 // Adds a copy of `text`; neighbouring texts share one piece.
 void rope_add_text(struct rope *r, std::string_view text);
 
+// Makes `to`, which is empty, refer to the bytes of `from`. Neither may be added to any more.
+void rope_share(struct rope *to, const struct rope *from);
+
 // Gives all references up; the rope is empty then and can be used again.
 void rope_clear(struct rope *r);
 

@@ -8,6 +8,7 @@
 #include "blob.h"
 #include "budget.h"
 #include "clock.h"
+#include "coalesce.h"
 #include "discovery.h"
 #include "http_response.h"
 #include "http_server.h"
@@ -26,7 +27,7 @@ constexpr size_t MOST_LOGGED = 512; // bytes of a target
 struct exchange {
     struct api *api;
     struct http_request *request; // null: the client has left
-    struct broadcast *broadcast;
+    struct ticket *ticket;
     bool mutation;
     std::string label;  // for the log: request id, method and target
     int64_t started_ms; // monotonic
@@ -34,6 +35,7 @@ struct exchange {
 
 struct api {
     struct api_options options;
+    struct coalescer *coalescer;
     std::unordered_set<struct exchange *> exchanges; // under way
     bool draining;
 };
@@ -56,15 +58,17 @@ constexpr unsigned bit(enum http_method method)
 
 struct api *api_new(const struct api_options *options)
 {
-    return new api{.options = *options, .exchanges = {}, .draining = false};
+    struct api *a =
+        new api{.options = *options, .coalescer = nullptr, .exchanges = {}, .draining = false};
+    a->coalescer = coalescer_new(&a->options.broadcast);
+    return a;
 }
 
 void api_free(struct api *a)
 {
-    for (struct exchange *e : a->exchanges) {
-        broadcast_cancel(e->broadcast);
+    coalescer_free(a->coalescer);
+    for (struct exchange *e : a->exchanges)
         delete e;
-    }
     delete a;
 }
 
@@ -176,7 +180,7 @@ static void on_client_gone(void *arg)
     if (e->mutation)
         return;
     log_debug("%s: client left", e->label.c_str());
-    broadcast_cancel(e->broadcast);
+    ticket_cancel(e->ticket);
     exchange_free(e);
 }
 
@@ -224,7 +228,7 @@ static void start_broadcast(struct api *a, struct http_request *request, struct 
     struct exchange *e = new exchange{
         .api = a,
         .request = request,
-        .broadcast = nullptr,
+        .ticket = nullptr,
         .mutation = ask.options.kind.mutation,
         .label = std::string("request ") + http_request_id(request) + " " +
                  http_method_name(method) + " " +
@@ -233,7 +237,7 @@ static void start_broadcast(struct api *a, struct http_request *request, struct 
     };
     a->exchanges.insert(e);
     http_request_on_gone(request, on_client_gone, e);
-    e->broadcast = broadcast_start(&a->options.broadcast, &ask, on_broadcast_done, e);
+    e->ticket = coalescer_ask(a->coalescer, &ask, on_broadcast_done, e);
 }
 
 static void handle_broadcast(struct api *a, struct http_request *request)

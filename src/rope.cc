@@ -30,6 +30,15 @@ void rope_add_text(struct rope *r, std::string_view text)
     r->size += text.size();
 }
 
+void rope_share(struct rope *to, const struct rope *from)
+{
+    assert(to->pieces.empty());
+    to->pieces = from->pieces;
+    to->size = from->size;
+    for (const struct rope_piece &piece : to->pieces)
+        (void)blob_ref(piece.owner);
+}
+
 void rope_clear(struct rope *r)
 {
     for (const struct rope_piece &piece : r->pieces)

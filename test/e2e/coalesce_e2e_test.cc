@@ -1,0 +1,163 @@
+// Many clients that ask the same at the same time.
+#include <vector>
+
+#include "cmocka_cc.h"
+#include "e2e.h"
+
+static struct cluster the_cluster;
+static struct svc the_svc;
+
+static int start_all(void **)
+{
+    the_cluster = cluster_start({"--nodes", "3"});
+    the_svc = svc_start_for(&the_cluster, 3);
+    return 0;
+}
+
+static int stop_all(void **)
+{
+    svc_stop(&the_svc);
+    cluster_stop(&the_cluster);
+    return 0;
+}
+
+static int heal(void **)
+{
+    cluster_do(&the_cluster, "DELETE", "/fault?node=*");
+    cluster_do(&the_cluster, "DELETE", "/stats");
+    return 0;
+}
+
+static void slow_down(const char *node, const char *ms)
+{
+    cluster_do(&the_cluster, "POST", std::string("/fault?node=") + node + "&kind=slow&after=" + ms);
+}
+
+// Waits until a node has so many requests: such as {"GET":2}.
+static void wait_for_requests(const char *node, const char *count)
+{
+    cluster_wait_for(&the_cluster, std::string("/stats?node=") + node, count);
+}
+
+static std::vector<struct pending *> start_gets(size_t count, const std::string &target)
+{
+    std::vector<struct pending *> all;
+    for (size_t i = 0; i < count; i++)
+        all.push_back(http_start("GET", the_svc.url + target));
+    return all;
+}
+
+static void same_reads__at_once__share_two_fan_outs(void **)
+{
+    slow_down("*", "300");
+    cluster_do(&the_cluster, "DELETE", "/stats");
+
+    std::vector<struct pending *> all = start_gets(1, "/v1/pods");
+    wait_for_requests("worker-1", R"("GET":1})");
+    for (struct pending *p : start_gets(19, "/v1/pods"))
+        all.push_back(p);
+    const struct reply first = http_finish(all[0]);
+    for (size_t i = 1; i < all.size(); i++) {
+        const struct reply r = http_finish(all[i]);
+        assert_int_equal(r.status, 200);
+        assert_text(r.body, first.body);
+        assert_text(reply_header(r, "Tracer-Nodes"), "total=3, ok=3, miss=0, error=0, failed=0");
+        assert_false(reply_header(r, "X-Request-Id") == reply_header(first, "X-Request-Id"));
+    }
+
+    const std::string stats = cluster_do(&the_cluster, "GET", "/stats?node=worker-1");
+    assert_has(stats, R"("requests":{"GET":2})");
+}
+
+// A reply never comes from a fan-out that began before it was asked for.
+static void read__while_an_older_one_waits__sees_what_is_new(void **)
+{
+    cluster_do(&the_cluster, "POST",
+               "/fault?node=worker-1&kind=slow&after=1500&method=GET&count=1");
+    struct pending *older = http_start("GET", the_svc.url + "/v1/trace-session/all");
+    wait_for_requests("worker-1", R"("GET":1})");
+    const struct reply made = http("POST", the_svc.url + "/v1/trace-session",
+                                   R"({"pod":"web-2-a","container":"*","trace-hook":"ticker"})");
+    assert_int_equal(made.status, 200);
+    const std::string id = made.body.substr(2, made.body.find('"', 2) - 2);
+
+    const struct reply newer = http_get(the_svc.url + "/v1/trace-session/all");
+
+    assert_has(newer.body, "\"" + id + "\":");
+    assert_int_equal(http_finish(older).status, 200);
+    assert_int_equal(http("DELETE", the_svc.url + "/v1/trace-session/" + id).status, 200);
+}
+
+static void reads_that_differ__at_once__are_their_own(void **)
+{
+    slow_down("worker-1", "300");
+    std::vector<struct pending *> all;
+    for (const char *target : {"/v1/pods", "/v1/pods?timeout=9s", "/v1/pods?view=nodes",
+                               "/v1/pods?partial=deny", "/v1/pods?node=worker-1", "/v1/pods?x=1"})
+        all.push_back(http_start("GET", the_svc.url + target));
+
+    wait_for_requests("worker-1", R"("GET":6})"); // none waits for another
+    for (struct pending *p : all)
+        assert_int_equal(http_finish(p).status, 200);
+}
+
+static void mutations__the_same_at_once__are_all_sent(void **)
+{
+    slow_down("worker-2", "300");
+    const char *const body = R"({"pod":"web-2-a","container":"*","trace-hook":"ticker"})";
+    std::vector<struct pending *> all;
+    for (int i = 0; i < 5; i++)
+        all.push_back(http_start("POST", the_svc.url + "/v1/trace-session", body));
+    wait_for_requests("worker-2", R"("POST":5})");
+    std::string bodies;
+    for (struct pending *p : all)
+        bodies += http_finish(p).body;
+
+    assert_int_equal(count_of(bodies, "\"Id\":"), 5);
+    assert_int_equal(http("DELETE", the_svc.url + "/v1/trace-session/all").status, 200);
+}
+
+static void clients__that_leave__take_nothing_from_the_others(void **)
+{
+    slow_down("*", "400");
+    std::vector<struct pending *> all = start_gets(1, "/v1/pods");
+    wait_for_requests("worker-1", R"("GET":1})");
+    for (struct pending *p : start_gets(6, "/v1/pods"))
+        all.push_back(p);
+    for (size_t i = 0; i < 6; i++)
+        http_abandon(all[i]); // the first, and all but one that wait
+
+    assert_int_equal(http_finish(all[6]).status, 200);
+    wait_for_requests("worker-1", R"("GET":2})");
+}
+
+static void node__that_hangs__costs_nobody_more_than_the_deadline(void **)
+{
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-3&kind=hang");
+    std::vector<struct pending *> all = start_gets(1, "/v1/pods?timeout=1s");
+    wait_for_requests("worker-1", R"("GET":1})");
+    for (struct pending *p : start_gets(7, "/v1/pods?timeout=1s"))
+        all.push_back(p);
+
+    for (struct pending *p : all) {
+        const struct reply r = http_finish(p);
+        assert_int_equal(r.status, 200);
+        assert_text(reply_header(r, "Tracer-Nodes"), "total=3, ok=2, miss=0, error=0, failed=1");
+        assert_true(r.seconds < 1.5);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, heal, heal)
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        TEST(same_reads__at_once__share_two_fan_outs),
+        TEST(read__while_an_older_one_waits__sees_what_is_new),
+        TEST(reads_that_differ__at_once__are_their_own),
+        TEST(mutations__the_same_at_once__are_all_sent),
+        TEST(clients__that_leave__take_nothing_from_the_others),
+        TEST(node__that_hangs__costs_nobody_more_than_the_deadline),
+    };
+    return cmocka_run_group_tests(tests, start_all, stop_all);
+}
