@@ -7,12 +7,8 @@
 
 #include <cassert>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "blob.h"
-#include "utf8.h"
+#include "json_members_skip.h"
 
 // What comes next. White space may come in the states before IN_STRING.
 enum state : uint8_t {
@@ -76,16 +72,6 @@ void json_members_free(struct json_members *m)
 static bool is_space(char c)
 {
     return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 static uint32_t offset_of(const struct json_members *m, const char *p)
@@ -161,35 +147,6 @@ static const char *end_string(struct json_members *m, const char *p, const char 
     return p < end && *p == ':' ? scan_colon(m, p) : p;
 }
 
-// Whether a byte of a string needs no look: ASCII but no control, quote or backslash.
-static bool is_plain(char c)
-{
-    const unsigned char byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
-}
-
-// The first byte of a string that is not plain, or `end`.
-static const char *skip_plain(const char *p, const char *end)
-{
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(' ');
-    while (end - p >= 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(p));
-        const __m128i ends =
-            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
-        // the comparison is signed: bytes of 0x80 and more are below the space, too
-        const int mask = _mm_movemask_epi8(_mm_or_si128(ends, _mm_cmplt_epi8(bytes, space)));
-        if (mask != 0)
-            return p + __builtin_ctz(static_cast<unsigned>(mask));
-        p += 16;
-    }
-#endif
-    while (p < end && is_plain(*p))
-        p++;
-    return p;
-}
-
 // The first byte of a character beyond ASCII: what must follow is as in utf8.h.
 static const char *begin_character(struct json_members *m, const char *p)
 {
@@ -215,21 +172,6 @@ static const char *scan_character(struct json_members *m, const char *p)
     return p + 1;
 }
 
-static bool is_short_escape(char c)
-{
-    switch (c) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't': return true;
-    default: return false;
-    }
-}
-
 static const char *scan_escape(struct json_members *m, const char *p)
 {
     if (is_short_escape(*p)) {
@@ -248,26 +190,6 @@ static const char *scan_hex(struct json_members *m, const char *p)
     if (--m->needed == 0)
         m->state = IN_STRING;
     return p + 1;
-}
-
-// Skips the whole escape or the whole characters beyond ASCII at `p`; returns `p` where they are
-// wrong or may be cut by the end of the piece: the states tell.
-static const char *skip_simple(const char *p, const char *end)
-{
-    if (*p == '\\' && end - p >= 6) {
-        if (is_short_escape(p[1]))
-            return p + 2;
-        const bool hex = is_hex(p[2]) && is_hex(p[3]) && is_hex(p[4]) && is_hex(p[5]);
-        return p[1] == 'u' && hex ? p + 6 : p;
-    }
-    while (p < end && static_cast<unsigned char>(*p) >= 0x80) {
-        const size_t size = utf8_sequence(reinterpret_cast<const unsigned char *>(p),
-                                          reinterpret_cast<const unsigned char *>(end));
-        if (size == 0)
-            break;
-        p += size;
-    }
-    return p;
 }
 
 static const char *scan_string(struct json_members *m, const char *p, const char *end)
@@ -339,6 +261,11 @@ static const char *begin_literal(struct json_members *m, const char *p, const ch
 
 static const char *begin_value(struct json_members *m, const char *p, const char *end)
 {
+    const char *const after = m->depth > 1 && !m->in_object ? skip_integers(p, end) : p;
+    if (after != p) {
+        m->state = BEFORE_VALUE;
+        return after;
+    }
     if (m->depth == 1)
         m->member.value = offset_of(m, p);
     switch (*p) {
@@ -374,11 +301,6 @@ static enum json_kind kind_of(char first)
     }
 }
 
-static bool is_bare(enum json_kind kind)
-{
-    return kind == JSON_NUMBER || kind == JSON_LITERAL;
-}
-
 static const char *begin_document(struct json_members *m, const char *p, const char *end)
 {
     if (m->n_documents == JSON_MAX_DOCUMENTS)
@@ -388,7 +310,7 @@ static const char *begin_document(struct json_members *m, const char *p, const c
     if (m->n_documents > 0) {
         const struct json_document *last = &m->documents[m->n_documents - 1];
         // nothing but white space tells where one ends and the next begins
-        if (is_bare(kind) && is_bare(last->kind) && last->offset + last->size == offset)
+        if (kind >= JSON_NUMBER && last->kind >= JSON_NUMBER && last->offset + last->size == offset)
             return nullptr;
     }
     if (kind == JSON_OBJECT && m->has_object)
