@@ -1,5 +1,5 @@
 // Fuzzes what reads selectors and servers as people type them. Oracles: what is refused says why; what
-// is taken has one form, which reads the same again; no address of a list can be broken out of.
+// is taken has one form, which reads the same again; no path of a list can be broken out of.
 #include <cstdint>
 #include <cstdlib>
 
@@ -49,17 +49,17 @@ static void check_server(const std::string &text)
     check(kube_server_parse(server, &again, &error) && again == server);
 }
 
-static void check_url(const std::string &text)
+static void check_path(const std::string &text)
 {
-    const struct kube_list_query query = {.server = "http://s",
-                                          .ns = kube_name_check(text) ? text : "",
+    const struct kube_list_query query = {.ns = kube_name_check(text) ? text : "",
                                           .label_selector = text,
                                           .field_selector = text,
                                           .limit = 500,
                                           .next = text,
                                           .resource_version = text,
-                                          .version_match = text};
-    for (const char c : kube_list_url(&query))
+                                          .version_match = text,
+                                          .watch_s = 5};
+    for (const char c : kube_list_path(&query))
         check(c > ' ' && c <= '~' && c != '#' && c != '"');
 }
 
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     std::string error;
     check_selector(text);
     check_server(text);
-    check_url(text);
+    check_path(text);
     check(kube_labels_check(text, &error) || !error.empty());
     return 0;
 }
