@@ -121,8 +121,11 @@ enum json_stream_result json_stream_feed(struct json_stream *s, const char *data
             continue;
         }
         const size_t begin = i;
-        if (!s->in_object && s->form == JSON_STREAM_LIST)
+        if (!s->in_object && s->form == JSON_STREAM_LIST) {
+            if (s->envelope.size() >= s->envelope_max)
+                return JSON_STREAM_TOO_LARGE;
             s->envelope += '0'; // stands for it
+        }
         s->in_object = true;
         i = find_end(s, data, i, size, outside);
         result = take_object(s, data + begin, i - begin, receive, arg);

@@ -102,6 +102,9 @@ static void list__not_whole__is_told(void **)
 static void feed__what_makes_no_sense__is_refused(void **)
 {
     const std::string large(200, 'x');
+    std::string crowded = "{\"items\":[";
+    for (int i = 0; i < 200; i++)
+        crowded += "{}"; // nothing between them, but each leaves its place in the list
     const struct {
         enum json_stream_form form;
         std::string text;
@@ -116,6 +119,7 @@ static void feed__what_makes_no_sense__is_refused(void **)
         {JSON_STREAM_LIST, "\"items\":[{}]", JSON_STREAM_GARBAGE},
         {JSON_STREAM_LIST, "{\"" + large, JSON_STREAM_TOO_LARGE},
         {JSON_STREAM_LIST, "{\"items\":[{\"" + large, JSON_STREAM_TOO_LARGE},
+        {JSON_STREAM_LIST, crowded, JSON_STREAM_TOO_LARGE},
     };
     struct fixture f = {};
     for (const auto &row : table)
