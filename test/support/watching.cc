@@ -1,7 +1,12 @@
 // Watches of the simulated API server.
 #include "watching.h"
 
+#include <unistd.h>
+
+#include "clock.h"
 #include "cmocka_cc.h"
+
+constexpr int64_t PATIENCE_MS = 30000;
 
 static std::string and_more(const std::string &target, const std::string &query)
 {
@@ -61,4 +66,52 @@ struct watch watch_from_now(const struct cluster *c, const std::string &target)
 {
     return watch_start(c, target,
                        "allowWatchBookmarks=true&resourceVersion=" + list_version(c, target));
+}
+
+// What follows `key` in the counters of a resource, up to one of these bytes.
+static std::string find_in(const struct cluster *c, const char *resource, const std::string &key,
+                           const char *end)
+{
+    const std::string stats = cluster_do(c, "GET", "/stats");
+    const size_t of = stats.find("\"" + std::string(resource) + "\":{\"lists\"");
+    const size_t at = stats.find(key, of);
+    assert_true(of != std::string::npos && at != std::string::npos);
+    const size_t begin = at + key.size();
+    return stats.substr(begin, stats.find_first_of(end, begin) - begin);
+}
+
+size_t count_in(const struct cluster *c, const char *resource, const char *counter)
+{
+    return std::stoul(find_in(c, resource, "\"" + std::string(counter) + "\":", ",}"));
+}
+
+std::string text_in(const struct cluster *c, const char *resource, const char *name)
+{
+    return find_in(c, resource, "\"" + std::string(name) + "\":\"", "\"");
+}
+
+void wait_for_count(const struct cluster *c, const char *resource, const char *counter, size_t n)
+{
+    const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (count_in(c, resource, counter) < n) {
+        if (clock_monotonic_ms() > end_ms)
+            fail_msg("%s of %s never reaches %zu", counter, resource, n);
+        usleep(5000);
+    }
+}
+
+std::string node_of(const struct svc *s, const std::string &name)
+{
+    const std::string document = http_get(s->url + "/v1/tracer-nodes").body;
+    const size_t at = document.find("{\"name\":\"" + name + "\"");
+    return at == std::string::npos ? "" : document.substr(at, document.find("}}", at) - at);
+}
+
+long number_of(const struct svc *s, const char *name)
+{
+    const std::string document = http_get(s->url + "/v1/tracer-nodes").body;
+    const std::string key = "\"" + std::string(name) + "\":";
+    const size_t at = document.find(key);
+    assert_true(at != std::string::npos);
+    return std::stol(document.substr(at + key.size(), 20));
 }

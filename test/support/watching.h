@@ -1,5 +1,6 @@
 // Watches of the simulated API server, read byte by byte.
 #pragma once
+#include <cstddef>
 #include <string>
 
 #include "e2e.h"
@@ -32,3 +33,16 @@ void watch_catch_up(const struct cluster *c, struct watch *w, struct watch *othe
 
 // The resource version of a list.
 [[nodiscard]] std::string list_version(const struct cluster *c, const std::string &target);
+
+// A counter of the simulated API server, such as "watches" of "pods"; and one of its texts.
+[[nodiscard]] size_t count_in(const struct cluster *c, const char *resource, const char *counter);
+[[nodiscard]] std::string text_in(const struct cluster *c, const char *resource, const char *name);
+
+// Waits until the counter is at least that.
+void wait_for_count(const struct cluster *c, const char *resource, const char *counter, size_t n);
+
+// What the daemon's database says of a node; empty where it has none of that name.
+[[nodiscard]] std::string node_of(const struct svc *s, const std::string &name);
+
+// A number of the daemon's own account, such as "age-ms".
+[[nodiscard]] long number_of(const struct svc *s, const char *name);
