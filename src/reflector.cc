@@ -12,9 +12,8 @@
 #include "watcher.h"
 
 static constexpr int64_t SHORT_WATCH_MS = 1000;
-static constexpr unsigned SHORT_WATCHES_MAX = 3; // then the version may be the reason
-static constexpr int64_t RECENTLY_MS =
-    10 * 1000; // an expired version twice within this is a failure
+static constexpr unsigned SHORT_WATCHES_MAX = 3;  // then the version may be the reason
+static constexpr int64_t RECENTLY_MS = 10 * 1000; // a failure later than that is none in a row
 static constexpr unsigned WATCH_FAILURES_MAX = 5; // with one version; then a list may help
 static constexpr unsigned REFUSALS_MAX = 4; // a server that starts refuses everything for a moment
 static constexpr int64_t RETRY_AFTER_MAX_MS = 60 * 1000;
@@ -166,7 +165,7 @@ static void on_watch_begin(void *arg)
     r->status.state = REFLECTOR_WATCHING;
     r->status.polling = false;
     r->watched = true;
-    r->watch_refusals = r->watch_failures = 0;
+    r->watch_refusals = 0;
     note_success(r);
     r->options.on_current(r->options.arg);
 }
@@ -192,6 +191,8 @@ static void watch_ended(struct reflector *r, const struct watch_end *end)
 {
     const bool is_short = end->events == 0 && end->ms < SHORT_WATCH_MS;
     r->short_watches = is_short ? r->short_watches + 1 : 0;
+    if (!is_short)
+        r->watch_failures = 0;
     if (is_short) {
         const int64_t ms = std::min(SHORT_WATCH_MS << std::min(r->short_watches - 1, 10U),
                                     r->options.pace.failed_ms);
@@ -233,6 +234,9 @@ static void watch_failed(struct reflector *r, const struct watch_end *end)
         begin_polling(r);
         return;
     }
+    // one that was accepted may fail over the same event each time: what counts is that it went on
+    if (end->events > 0 || end->ms >= RECENTLY_MS)
+        r->watch_failures = 0;
     const bool list = ++r->watch_failures >= WATCH_FAILURES_MAX;
     wait(r, list ? NEXT_LIST : NEXT_WATCH, pause_ms(r, end->failure, end->retry_after_ms));
     tell_error(r, end->failure, false, end->message);

@@ -4,151 +4,11 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <event2/event.h>
-
-#include "clock.h"
-#include "credentials.h"
-#include "fake_http_client.h"
-#include "kube_json.h"
-#include "log.h"
-#include "reflector.h"
-
-static constexpr int64_t PATIENCE_MS = 20000;
-
-struct fixture {
-    struct event_base *base;
-    struct http_client *http;
-    struct fake_script *script;
-    struct credentials *credentials;
-    struct kube_client *client;
-    struct reflector *reflector;
-    unsigned changes, currents, errors;
-    std::string message;
-    bool refused;
-    bool stop_on_error;
-};
-
-static void on_change(void *arg)
-{
-    static_cast<struct fixture *>(arg)->changes++;
-}
-
-static void on_current(void *arg)
-{
-    static_cast<struct fixture *>(arg)->currents++;
-}
-
-static void on_error(void *arg, const struct reflector_error *error)
-{
-    struct fixture *f = static_cast<struct fixture *>(arg);
-    f->errors++;
-    f->message = error->message;
-    f->refused = error->refused;
-    if (f->stop_on_error)
-        reflector_stop(f->reflector);
-}
-
-// Pauses so short that tests need not wait, but for those that a test is about.
-static const struct reflector_pace QUICK = {
-    .poll_ms = 5,
-    .retry_ms = 1,
-    .unreachable_ms = 4,
-    .failed_ms = 4,
-    .calm_ms = 100000,
-    .watch_again_ms = 100000,
-    .relist_ms = 100000,
-};
-
-static void use(struct fixture *f, enum kube_resource resource, const struct reflector_pace &pace)
-{
-    reflector_free(f->reflector);
-    struct reflector_options options = {
-        .base = f->base,
-        .client = f->client,
-        .query = {},
-        .pace = pace,
-        .on_change = on_change,
-        .on_current = on_current,
-        .on_error = on_error,
-        .arg = f,
-    };
-    options.query.resource = resource;
-    f->reflector = reflector_new(&options);
-}
-
-static int set_up(void **state)
-{
-    struct fixture *f = new struct fixture();
-    log_configure(LOG_AS_TEXT, LOG_AT_ERROR);
-    f->base = event_base_new();
-    f->http = http_client_new(f->base);
-    f->script = fake_http_client_script(f->http);
-    std::string error;
-    f->credentials = credentials_new(nullptr, nullptr, 0, &error);
-    f->client = kube_client_new(f->http, f->credentials, "https://api");
-    use(f, KUBE_PODS, QUICK);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    reflector_free(f->reflector);
-    kube_client_free(f->client);
-    credentials_free(f->credentials);
-    http_client_free(f->http);
-    event_base_free(f->base);
-    delete f;
-    return 0;
-}
-
-// No reply where the status is 0.
-static void add(struct fixture *f, int status, const std::string &body)
-{
-    struct fake_reply reply;
-    reply.status = status == 0 ? FETCH_RESET : FETCH_DONE;
-    reply.http_status = status;
-    reply.body = body;
-    f->script->replies.push_back(reply);
-}
-
-static void add_watch(struct fixture *f, const std::string &body)
-{
-    add(f, 200, body);
-    f->script->replies.back().match = "watch=1";
-    f->script->replies.back().open = true;
-}
-
-static const struct reflector_status *status(const struct fixture *f)
-{
-    return reflector_get_status(f->reflector);
-}
-
-// Runs the loop until so many requests were sent and the last one was answered as far as it will be.
-static void run(struct fixture *f, size_t requests)
-{
-    const int64_t end = clock_monotonic_ms() + PATIENCE_MS;
-    while (f->script->requests.size() < requests && clock_monotonic_ms() < end)
-        event_base_loop(f->base, EVLOOP_ONCE);
-    assert_int_equal(f->script->requests.size(), requests);
-    event_base_loop(f->base, EVLOOP_NONBLOCK);
-}
-
-static bool has(const struct fixture *f, size_t i, const char *part)
-{
-    assert_true(i < f->script->requests.size());
-    return strstr(f->script->requests[i].url.c_str(), part) != nullptr;
-}
-
-static size_t count(const struct fixture *f)
-{
-    return reflector_store(f->reflector)->items.size();
-}
+#include "reflecting.h"
 
 static void start__list_then_watch__keeps_up(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, "");
 
@@ -177,7 +37,7 @@ static void start__list_then_watch__keeps_up(void **state)
 
 static void watch__ends_cleanly__goes_on_from_its_bookmark(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, kube_json_bookmark("300"));
     add_watch(f, "");
@@ -195,7 +55,7 @@ static void watch__ends_cleanly__goes_on_from_its_bookmark(void **state)
 
 static void watch__breaks_off__goes_on_from_the_same_version(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     const std::string event = kube_json_event("ADDED", kube_json_pod(7, "290"));
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, kube_json_bookmark("300"));
@@ -226,7 +86,7 @@ static void watch__version_expired__lists_once_and_goes_on(void **state)
     const std::string expired = kube_json_event(
         "ERROR", kube_json_status(410, "Expired", "too old resource version: 250 (316)"));
     for (const bool as_event : {true, false}) {
-        struct fixture *f = static_cast<struct fixture *>(*state);
+        struct reflecting *f = static_cast<struct reflecting *>(*state);
         f->script->requests.clear();
         use(f, KUBE_SLICES, QUICK);
         add(f, 200, kube_json_slices(0, 2, 80, ""));
@@ -262,7 +122,7 @@ static void watch__makes_no_sense__lists_afresh(void **state)
         {kube_json_event("ERROR", kube_json_status(400, "x", "y")),
          "watch endpointslices: error 400: y"},
     };
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     for (const auto &row : table) {
         f->script->requests.clear();
         use(f, KUBE_SLICES, QUICK);
@@ -282,7 +142,7 @@ static void watch__makes_no_sense__lists_afresh(void **state)
 
 static void watch__unknown_events__are_passed_over(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, kube_json_event("LATER", "{}") + kube_json_bookmark("301"));
     reflector_start(f->reflector);
@@ -294,7 +154,7 @@ static void watch__unknown_events__are_passed_over(void **state)
 
 static void watch__busy_server__is_asked_again_when_it_says(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     add(f, 429, "slow down");
     f->script->replies.back().retry_after_s = 1;
@@ -312,7 +172,7 @@ static void watch__busy_server__is_asked_again_when_it_says(void **state)
 
 static void watch__fails_again_and_again__lists(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     for (int i = 0; i < 5; i++)
         add(f, 500, "");
@@ -330,7 +190,7 @@ static void watch__fails_again_and_again__lists(void **state)
 
 static void watch__refused__polls_until_it_is_allowed(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     struct reflector_pace pace = QUICK;
     pace.watch_again_ms = 30;
     use(f, KUBE_PODS, pace);
@@ -360,7 +220,7 @@ static void watch__refused__polls_until_it_is_allowed(void **state)
 // A server that has just begun refuses what it allowed before.
 static void watch__refused_for_a_moment__does_not_poll(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, "");
     for (int i = 0; i < 2; i++)
@@ -378,7 +238,7 @@ static void watch__refused_for_a_moment__does_not_poll(void **state)
 
 static void watch__ends_at_once__does_not_spin_and_lists(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     for (int i = 0; i < 3; i++)
         add(f, 200, "");
@@ -394,7 +254,7 @@ static void watch__ends_at_once__does_not_spin_and_lists(void **state)
 
 static void list__fails__keeps_what_was_known(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     struct reflector_pace pace = QUICK;
     pace.relist_ms = 0;
     use(f, KUBE_PODS, pace);
@@ -421,7 +281,7 @@ static void list__fails__keeps_what_was_known(void **state)
 
 static void pause__server_begins_after_a_long_absence__is_short(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     struct reflector_pace pace = QUICK;
     pace.failed_ms = 10 * PATIENCE_MS;
     use(f, KUBE_PODS, pace);
@@ -439,7 +299,7 @@ static void pause__server_begins_after_a_long_absence__is_short(void **state)
 
 static void list__refused__is_told_at_once(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     f->stop_on_error = true;
     add(f, 403, kube_json_status(403, "Forbidden", "cannot list"));
 
@@ -454,7 +314,7 @@ static void list__refused__is_told_at_once(void **state)
 
 static void restart_watch__watching__begins_anew_from_there(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
+    struct reflecting *f = static_cast<struct reflecting *>(*state);
     add(f, 200, kube_json_pods(0, 2, ""));
     add_watch(f, kube_json_bookmark("300"));
     add_watch(f, "");
@@ -472,7 +332,7 @@ static void restart_watch__watching__begins_anew_from_there(void **state)
     assert_int_equal(count(f), 2);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, reflecting_begin, reflecting_end)
 
 int main()
 {
