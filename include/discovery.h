@@ -17,12 +17,13 @@ struct discovery_options {
     struct http_client *http;
     struct nodes *nodes;
     int64_t poll_ms;
-    const char *pods_selector; // label selector
-    const char *svc_selector;  // field selector on metadata.name and metadata.namespace
-    const char *ns;            // namespace; null or empty: all
-    const char *kube_server;   // URL; null: in-cluster (KUBERNETES_SERVICE_HOST and _PORT)
-    const char *token_file;    // null: the service account's, where in-cluster
-    const char *ca_file;       // null: the service account's, where in-cluster
+    int64_t slices_again_ms = 0; // between two tries of slices that were refused; 0: ten minutes
+    const char *pods_selector;   // label selector
+    const char *svc_selector;    // field selector on metadata.name and metadata.namespace
+    const char *ns;              // namespace; null or empty: all
+    const char *kube_server;     // URL; null: in-cluster (KUBERNETES_SERVICE_HOST and _PORT)
+    const char *token_file;      // null: the service account's, where in-cluster
+    const char *ca_file;         // null: the service account's, where in-cluster
 };
 
 // Where discovery stands, for people and for /readyz.

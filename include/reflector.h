@@ -22,6 +22,9 @@ struct reflector_pace {
     int64_t calm_ms;        // so long without a failure makes the pauses short again
     int64_t watch_again_ms; // between two tries to watch where it was refused
     int64_t relist_ms;      // between two lists where watching works; a fifth more or less
+    int64_t head_ms;        // a server that lives accepts a watch in that time
+    int64_t
+        silence_ms; // the longest silence of a watch that has had a bookmark: several are missing then
 };
 
 // What the field has settled on (client-go's reflector), for a poll time of `poll_ms`.

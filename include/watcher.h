@@ -41,6 +41,8 @@ struct watcher_options {
     struct event_base *base;
     struct kube_client *client;
     struct kube_list_query query; // resource, namespace and selectors; the rest is not looked at
+    int64_t head_ms;              // until the server has to accept a watch
+    int64_t silence_ms;           // the longest silence, once there was a bookmark
     watcher_begin_fn on_begin;
     watcher_event_fn on_event;
     watcher_end_fn on_end;

@@ -20,8 +20,8 @@
 #include "nodes.h"
 #include "reflector.h"
 
-static constexpr int64_t JOIN_MS = 200;                    // between two joins
-static constexpr int64_t SLICES_AGAIN_MS = 10 * 60 * 1000; // after they were refused
+static constexpr int64_t JOIN_MS = 200; // between two joins
+static constexpr int64_t SLICES_AGAIN_MS = 10 * 60 * 1000;
 static constexpr int64_t CHECK_MS = 5000;
 static constexpr unsigned CHECKS_MISSED_MAX = 2; // then the watches are begun anew
 
@@ -35,7 +35,7 @@ struct discovery {
     struct reflector *services; // slices or endpoints, whichever is joined; null: none is there yet
     struct event *poll_timer, *join_timer;
     struct kube_selector selector;
-    int64_t poll_ms;
+    int64_t poll_ms, slices_again_ms;
     bool prefer_v6;
     bool all_namespaces; // none was named
 
@@ -230,7 +230,7 @@ static void on_poll(evutil_socket_t, short, void *arg)
     discovery_log_complaints(&d->log, &d->joined);
     discovery_log_problem(&d->log, credentials_problem(d->credentials));
     if (d->services == d->endpoints &&
-        clock_monotonic_ms() - d->slices_refused_ms >= SLICES_AGAIN_MS)
+        clock_monotonic_ms() - d->slices_refused_ms >= d->slices_again_ms)
         reflector_start(d->slices);
 }
 
@@ -278,6 +278,7 @@ struct discovery *discovery_new(const struct discovery_options *options, std::st
     d->all_namespaces = setup.ns.empty();
     d->selector = setup.selector;
     d->poll_ms = options->poll_ms;
+    d->slices_again_ms = options->slices_again_ms > 0 ? options->slices_again_ms : SLICES_AGAIN_MS;
     const char *const own_ip = getenv("POD_IP");
     d->prefer_v6 = own_ip != nullptr && std::string_view(own_ip).find(':') != std::string::npos;
     d->poll_timer = evtimer_new(d->base, on_poll, d);

@@ -51,6 +51,8 @@ struct reflector_pace reflector_pace_of(int64_t poll_ms)
         .calm_ms = 120 * 1000,
         .watch_again_ms = 5 * 60 * 1000,
         .relist_ms = 12 * int64_t{3600} * 1000,
+        .head_ms = 30 * 1000,
+        .silence_ms = 180 * 1000,
     };
 }
 
@@ -282,6 +284,8 @@ struct reflector *reflector_new(const struct reflector_options *options)
         .base = options->base,
         .client = options->client,
         .query = options->query,
+        .head_ms = options->pace.head_ms,
+        .silence_ms = options->pace.silence_ms,
         .on_begin = on_watch_begin,
         .on_event = on_watch_event,
         .on_end = on_watch_end,

@@ -13,8 +13,6 @@ static constexpr size_t EVENT_MAX = 16UL * 1024 * 1024; // the limit of the Go c
 // Spread, or all watches of a cluster would begin anew in the same second.
 static constexpr int WATCH_LEAST_S = 300, WATCH_MOST_S = 600;
 static constexpr int64_t PATIENCE_MS = 30 * 1000; // beyond the time that the server was asked for
-static constexpr int HEAD_S = 30;                 // a server that lives accepts a watch at once
-static constexpr int SILENCE_S = 180;             // three bookmarks, once there was one
 
 // Lives from watcher_new to watcher_free; a watch from watcher_start to on_end.
 struct watcher {
@@ -66,9 +64,10 @@ void watcher_stop(struct watcher *w)
     forget(w);
 }
 
-static void set_silence(struct watcher *w, int seconds)
+static void set_silence(struct watcher *w, int64_t ms)
 {
-    const struct timeval after = {.tv_sec = seconds, .tv_usec = 0};
+    const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
+                                  .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
     evtimer_add(w->silence, &after);
 }
 
@@ -116,7 +115,7 @@ static bool on_watch_data(void *arg, const char *data, size_t size)
         w->options.on_begin(w->options.arg);
     const enum json_stream_result result = json_stream_feed(&w->stream, data, size, on_document, w);
     if (w->bookmarks)
-        set_silence(w, SILENCE_S);
+        set_silence(w, w->options.silence_ms);
     else
         event_del(w->silence);
     switch (result) {
@@ -157,7 +156,7 @@ void watcher_start(struct watcher *w, const std::string &version)
         .arg = w,
     };
     w->call = kube_get(w->options.client, &request);
-    set_silence(w, HEAD_S);
+    set_silence(w, w->options.head_ms);
 }
 
 // Tells the owner. The last thing done with `w`.

@@ -32,6 +32,7 @@ static struct discovery_options options_of(struct fixture *f)
         .http = f->http,
         .nodes = f->nodes,
         .poll_ms = POLL_MS,
+        .slices_again_ms = 0,
         .pods_selector = "app=container-tracer-backend",
         .svc_selector = "metadata.name=container-tracer-node",
         .ns = nullptr,
@@ -179,6 +180,35 @@ static void watch__events__reach_the_database(void **state)
     assert_int_equal(status(f).events, 3);
 }
 
+static bool has_port_9090(struct fixture *f)
+{
+    return nodes_all(f->nodes)[0].base == "http://10.64.0.1:9090";
+}
+
+static void watch__another_port__is_asked_from_then_on(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, "watch=1", 200, "", true);
+    f->script->replies.back().open = true;
+    add(f, "/endpointslices", 200, kube_json_slices(0, 1, 8080, ""));
+    add(f, "/pods", 200, kube_json_pods(0, 1, ""));
+    discovery_start(f->discovery);
+    run_until(f, is_synced);
+    event_base_loop(f->base, EVLOOP_NONBLOCK);
+    const std::string list = kube_json_slices(0, 1, 9090, "");
+    const size_t begin = list.find("[") + 1;
+    std::string slice = list.substr(begin, list.size() - 2 - begin);
+    slice.insert(slice.find("\"name\""), "\"resourceVersion\":\"285\",");
+
+    assert_int_equal(fake_push(f->http, "/endpointslices", kube_json_event("MODIFIED", slice)), 1);
+    const int64_t begin_ms = clock_monotonic_ms();
+    run_until(f, has_port_9090);
+
+    assert_in_range(clock_monotonic_ms() - begin_ms, 0, 1000);
+    assert_int_equal(nodes_all(f->nodes).size(), 1);
+    assert_int_equal(status(f).failures, 0);
+}
+
 static bool has_failed_thrice(struct fixture *f)
 {
     return status(f).failures_in_row >= 3;
@@ -249,6 +279,40 @@ static void start__slices_refused__uses_endpoints(void **state)
     assert_int_equal(requests_of(f, "/endpointslices"), 1);
     assert_int_equal(requests_of(f, "/endpoints?"), 2);
     assert_string_equal(status(f).last_error.c_str(), "");
+}
+
+static bool is_of_slices(struct fixture *f)
+{
+    assert_int_equal(nodes_all(f->nodes).size(), 3); // at no time fewer
+    return strcmp(status(f).source, "endpointslices") == 0;
+}
+
+static void start__slices_refused__goes_back_when_they_are_allowed(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, "watch=1", 200, "", true);
+    f->script->replies.back().open = true;
+    add(f, "/endpointslices", 403, kube_json_status(403, "Forbidden", "cannot list"), false);
+    add(f, "/endpointslices", 403, kube_json_status(403, "Forbidden", "cannot list"), false);
+    add(f, "/endpointslices", 200, kube_json_slices(0, 3, 8080, ""));
+    add(f, "/endpoints?", 200, kube_json_endpoints(0, 3, 8080));
+    add(f, "/pods", 200, kube_json_pods(0, 3, ""));
+    struct discovery_options options = options_of(f);
+    options.slices_again_ms = 20;
+    std::string error;
+    discovery_free(f->discovery);
+    f->discovery = discovery_new(&options, &error);
+    discovery_start(f->discovery);
+    run_until(f, is_synced);
+    assert_string_equal(status(f).source, "endpoints");
+
+    run_until(f, is_of_slices);
+    event_base_loop(f->base, EVLOOP_NONBLOCK);
+
+    assert_int_equal(requests_of(f, "/endpointslices"), 4); // two refusals, a list and a watch
+    assert_int_equal(requests_of(f, "/endpoints?"), 2);
+    assert_int_equal(fake_push(f->http, "/endpoints?", ""), 0); // nobody listens any more
+    assert_int_equal(status(f).failures, 0 + 2);
 }
 
 static void start__both_refused__tries_slices_again(void **state)
@@ -364,9 +428,11 @@ int main()
     const struct CMUnitTest tests[] = {
         TEST(start__slices_and_pods__fill_the_database),
         TEST(watch__events__reach_the_database),
+        TEST(watch__another_port__is_asked_from_then_on),
         TEST(poll__api_fails__keeps_the_table_and_recovers),
         TEST(start__never_succeeded__is_not_synced),
         TEST(start__slices_refused__uses_endpoints),
+        TEST(start__slices_refused__goes_back_when_they_are_allowed),
         TEST(start__both_refused__tries_slices_again),
         TEST(check__server_falls_silent__watches_begin_anew),
         TEST(free__lists_under_way__leaves_nothing),

@@ -172,6 +172,7 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *opt
         .headers =
             options->headers != nullptr ? options->headers->lines : std::vector<std::string>(),
         .ca = options->ca_pem != nullptr ? *options->ca_pem : "",
+        .timeout_ms = options->timeout_ms,
         .at_ms = clock_monotonic_ms(),
     });
     const struct timeval at_once = {};

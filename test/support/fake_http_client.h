@@ -25,7 +25,8 @@ struct fake_request {
     std::string url;
     std::vector<std::string> headers;
     std::string ca; // empty: none was given
-    int64_t at_ms;  // monotonic
+    int64_t timeout_ms;
+    int64_t at_ms; // monotonic
 };
 
 struct fake_script {

@@ -34,6 +34,8 @@ constexpr struct reflector_pace QUICK = {
     .calm_ms = 100000,
     .watch_again_ms = 100000,
     .relist_ms = 100000,
+    .head_ms = 100000,
+    .silence_ms = 100000,
 };
 
 // Setup and teardown of a test: `*state` is a struct reflecting with a reflector of pods.
