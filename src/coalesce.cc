@@ -217,6 +217,8 @@ void ticket_cancel(struct ticket *t)
         flight_free(f);
     if (g->waiting.empty())
         event_del(g->timer);
+    else if (!is_under_way(g)) // what they waited for has just been given up
+        begin_next(g);
     delete t;
     group_settle(g);
 }

@@ -131,6 +131,20 @@ static void clients__that_leave__take_nothing_from_the_others(void **)
     wait_for_requests("worker-1", R"("GET":2})");
 }
 
+static void client__that_leaves_a_hanging_node__keeps_nobody_waiting(void **)
+{
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-3&kind=hang&count=1");
+    struct pending *first = http_start("GET", the_svc.url + "/v1/pods");
+    wait_for_requests("worker-3", R"("GET":1})");
+    struct pending *next = http_start("GET", the_svc.url + "/v1/pods");
+
+    http_abandon(first);
+
+    const struct reply r = http_finish(next);
+    assert_text(reply_header(r, "Tracer-Nodes"), "total=3, ok=3, miss=0, error=0, failed=0");
+    assert_true(r.seconds < 1.5);
+}
+
 static void node__that_hangs__costs_nobody_more_than_the_deadline(void **)
 {
     cluster_do(&the_cluster, "POST", "/fault?node=worker-3&kind=hang");
@@ -157,6 +171,7 @@ int main()
         TEST(reads_that_differ__at_once__are_their_own),
         TEST(mutations__the_same_at_once__are_all_sent),
         TEST(clients__that_leave__take_nothing_from_the_others),
+        TEST(client__that_leaves_a_hanging_node__keeps_nobody_waiting),
         TEST(node__that_hangs__costs_nobody_more_than_the_deadline),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);
