@@ -287,7 +287,10 @@ int main(int argc, char **argv)
     parse_options(&o, argc, argv);
     raise_file_limit();
     signal(SIGPIPE, SIG_IGN);
-    s.base = event_base_new();
+    struct event_config *how = event_config_new();
+    event_config_set_flag(how, EVENT_BASE_FLAG_PRECISE_TIMER); // a fault's time is not cut short
+    s.base = event_base_new_with_config(how);
+    event_config_free(how);
     bool ok = watch_events(&s, o.exit_with_stdin);
     if (ok && !o.tls.empty()) {
         s.account = sim_account_new(o.tls, o.token, o.name_space);
