@@ -196,6 +196,7 @@ struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *requ
     g->waiting.push_back(t);
     if (g->waiting.size() > 1)
         return t;
+    blob_unref(g->request.body); // of one who has left
     g->request = *request;
     blob_ref(request->body);
     if (!is_under_way(g)) {

@@ -145,6 +145,27 @@ static void client__that_leaves_a_hanging_node__keeps_nobody_waiting(void **)
     assert_true(r.seconds < 1.5);
 }
 
+// Its successor takes its place; the sanitizer tells what is left of it.
+static void client__that_leaves_while_it_waits__leaves_nothing(void **)
+{
+    struct svc s = svc_start_for(&the_cluster, 3, {"--verbose"});
+    slow_down("*", "1000");
+    cluster_do(&the_cluster, "DELETE", "/stats");
+    struct pending *first = http_start("GET", s.url + "/v1/pods");
+    wait_for_requests("worker-1", R"("GET":1})");
+    struct pending *second = http_start("GET", s.url + "/v1/pods");
+    assert_int_equal(http_get(s.url + "/livez").status, 200); // the second was read before
+    http_abandon(second);
+    program_wait_for(&s.daemon, "client left");
+
+    struct pending *third = http_start("GET", s.url + "/v1/pods");
+
+    assert_int_equal(http_finish(first).status, 200);
+    assert_int_equal(http_finish(third).status, 200);
+    wait_for_requests("worker-1", R"("GET":2})");
+    svc_stop(&s);
+}
+
 static void node__that_hangs__costs_nobody_more_than_the_deadline(void **)
 {
     cluster_do(&the_cluster, "POST", "/fault?node=worker-3&kind=hang");
@@ -172,6 +193,7 @@ int main()
         TEST(mutations__the_same_at_once__are_all_sent),
         TEST(clients__that_leave__take_nothing_from_the_others),
         TEST(client__that_leaves_a_hanging_node__keeps_nobody_waiting),
+        TEST(client__that_leaves_while_it_waits__leaves_nothing),
         TEST(node__that_hangs__costs_nobody_more_than_the_deadline),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);
