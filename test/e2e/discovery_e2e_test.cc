@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cmocka_cc.h"
 #include "e2e.h"
+#include "watching.h"
 
 static std::string database(const struct svc *s)
 {
@@ -142,6 +144,96 @@ static void changes__in_the_cluster__reach_the_database(void **)
     cluster_stop(&c);
 }
 
+static void api__away_for_a_while__costs_nothing_but_news(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "3"});
+    struct svc s = svc_watching(&c, 3);
+    cluster_do(&c, "POST", "/api-fault?kind=down");
+    svc_wait_for(&s, "/v1/tracer-nodes", "\"last-error\":\"");
+    cluster_do(&c, "POST", "/node-ready?name=worker-1&ready=false");
+
+    const long age_ms = number_of(&s, "age-ms");
+    const int64_t begin_ms = clock_monotonic_ms();
+    for (int64_t ms = 0; ms < 2500; ms = clock_monotonic_ms() - begin_ms) {
+        assert_int_equal(http_get(s.url + "/readyz").status, 200);
+        assert_text(reply_header(http_get(s.url + "/v1/pods"), "Tracer-Nodes"),
+                    "total=3, ok=3, miss=0, error=0, failed=0");
+        assert_true(number_of(&s, "age-ms") >= age_ms + ms);
+        usleep(50000);
+    }
+    cluster_do(&c, "DELETE", "/api-fault");
+    const int64_t ms = wait_for_node(&s, "worker-1", "\"ready\":false");
+
+    if (is_as_released())
+        assert_in_range(ms, 0, 3000);
+    svc_wait_for(&s, "/v1/tracer-nodes", "\"last-error\":null");
+    assert_true(number_of(&s, "age-ms") < age_ms + 2500);
+    assert_has(database(&s), "\"mode\":\"watch\"");
+    svc_stop(&s);
+    cluster_stop(&c);
+}
+
+static void watches__forbidden__are_lists_at_the_poll_time(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "2", "--no-watch"});
+    struct svc s = svc_start_for(&c, 2, {"--poll", "500ms"});
+    svc_wait_for(&s, "/v1/tracer-nodes", "\"mode\":\"poll\"");
+    const size_t lists = count_in(&c, "endpointslices", "lists");
+    const int64_t begin_ms = clock_monotonic_ms();
+
+    wait_for_count(&c, "endpointslices", "lists", lists + 5);
+    const int64_t ms = clock_monotonic_ms() - begin_ms;
+    ready(&c, "worker-1", false);
+    wait_for_node(&s, "worker-1", "\"ready\":false");
+
+    assert_in_range(ms, 4 * 450 - 50, is_as_released() ? 5 * 550 + 500 : 30000);
+    assert_has(text_in(&c, "endpointslices", "lastList"), "&resourceVersionMatch=NotOlderThan");
+    assert_int_equal(count_in(&c, "endpointslices", "watchRequests"), 1);
+    assert_int_equal(count_in(&c, "pods", "watchRequests"), 1);
+    assert_int_equal(number_of(&s, "failures"), 0);
+    svc_stop(&s);
+    cluster_stop(&c);
+}
+
+static void slices__forbidden__endpoints_are_watched(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "2", "--no-slices"});
+    struct svc s = svc_start_for(&c, 2);
+    wait_for_count(&c, "pods", "openWatches", 1);
+    wait_for_count(&c, "endpoints", "openWatches", 1);
+
+    ready(&c, "worker-1", false);
+    wait_for_node(&s, "worker-1", "\"ready\":false");
+    cluster_do(&c, "POST", "/node?name=worker-9");
+    wait_for_node(&s, "worker-9", "\"ready\":true");
+
+    assert_has(database(&s), "\"source\":\"endpoints\",\"mode\":\"watch\"");
+    assert_int_equal(count_in(&c, "endpoints", "lists"), 1);
+    assert_int_equal(count_in(&c, "endpointslices", "lists"), 1);
+    assert_int_equal(count_in(&c, "endpointslices", "watchRequests"), 0);
+    svc_stop(&s);
+    cluster_stop(&c);
+}
+
+static void namespace__given__is_all_that_is_asked_for(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "2"});
+    cluster_do(&c, "POST", "/node?name=far&namespace=elsewhere");
+    struct svc s = svc_watching(&c, 2, {"--namespace", "contrace"});
+    cluster_do(&c, "POST", "/node?name=farther&namespace=elsewhere");
+    cluster_do(&c, "POST", "/node?name=near");
+    wait_for_node(&s, "near", "\"ready\":true");
+
+    const std::string stats = cluster_do(&c, "GET", "/stats");
+    assert_has(stats, "\"GET /api/v1/namespaces/contrace/pods\":2");
+    assert_has(stats, "\"GET /apis/discovery.k8s.io/v1/namespaces/contrace/endpointslices\":2");
+    assert_int_equal(count_of(stats, "\"GET /api"), 2);
+    assert_int_equal(count_of(database(&s), "\"name\":"), 3);
+    assert_false(has(database(&s), "elsewhere"));
+    svc_stop(&s);
+    cluster_stop(&c);
+}
+
 static void node__terminating__is_asked_to_read_but_not_to_create(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
@@ -272,6 +364,10 @@ int main()
         cmocka_unit_test(api__absent_at_start__is_waited_for),
         cmocka_unit_test(page__refused_in_the_middle__shows_no_half_table),
         cmocka_unit_test(changes__in_the_cluster__reach_the_database),
+        cmocka_unit_test(api__away_for_a_while__costs_nothing_but_news),
+        cmocka_unit_test(watches__forbidden__are_lists_at_the_poll_time),
+        cmocka_unit_test(slices__forbidden__endpoints_are_watched),
+        cmocka_unit_test(namespace__given__is_all_that_is_asked_for),
         cmocka_unit_test(node__terminating__is_asked_to_read_but_not_to_create),
         cmocka_unit_test(endpoint__without_a_pod_of_the_selector__is_rejected),
         cmocka_unit_test(api__over_tls_with_a_token__is_trusted_by_its_files),

@@ -1,55 +1,13 @@
 // The daemon's watches: what changes in the cluster is known at once, whatever becomes of a stream.
-#include <cstdlib>
-#include <unistd.h>
-
 #include "clock.h"
 #include "cmocka_cc.h"
 #include "e2e.h"
 #include "watching.h"
 
-// Whether times are those of users: not under a sanitizer or valgrind.
-static bool is_fast()
-{
-    const char *build = getenv("TRACER_BUILD");
-    return (!build || has(build, "release")) && !getenv("TRACER_WRAPPER");
-}
-
-static void ready(const struct cluster *c, const char *node, bool is)
-{
-    cluster_do(c, "POST",
-               std::string("/node-ready?name=") + node + "&ready=" + (is ? "true" : "false"));
-}
-
-// Waits until the database says so of a node; an empty text: until it has none of that name. The
-// milliseconds that took.
-static int64_t wait_for_node(const struct svc *s, const std::string &name, const std::string &text)
-{
-    const int64_t begin_ms = clock_monotonic_ms();
-    for (;;) {
-        const std::string node = node_of(s, name);
-        const int64_t ms = clock_monotonic_ms() - begin_ms;
-        if (text.empty() ? node.empty() : has(node, text))
-            return ms;
-        if (ms > 30000)
-            fail_msg("never \"%s\": %s", text.c_str(), node.c_str());
-        usleep(5000);
-    }
-}
-
-// The daemon for a cluster, with both of its watches open.
-static struct svc watching(const struct cluster *c, size_t nodes,
-                           std::vector<std::string> args = {})
-{
-    struct svc s = svc_start_for(c, nodes, args);
-    wait_for_count(c, "pods", "openWatches", 1);
-    wait_for_count(c, "endpointslices", "openWatches", 1);
-    return s;
-}
-
 static void start__of_the_daemon__is_two_lists_and_two_watches(void **)
 {
     struct cluster c = cluster_start({"--nodes", "3"});
-    struct svc s = watching(&c, 3);
+    struct svc s = svc_watching(&c, 3);
     for (const bool is : {false, true}) {
         ready(&c, "worker-2", is);
         wait_for_node(&s, "worker-2", is ? "\"ready\":true" : "\"ready\":false");
@@ -91,12 +49,12 @@ static void change__of_any_kind__is_known_within_a_second(void **)
         {"DELETE", "/node?name=worker-9", "worker-9", ""},
     };
     struct cluster c = cluster_start({"--nodes", "3"});
-    struct svc s = watching(&c, 3);
+    struct svc s = svc_watching(&c, 3);
 
     for (const auto &row : rows) {
         cluster_do(&c, row.method, row.target);
         const int64_t ms = wait_for_node(&s, row.node, row.text);
-        if (is_fast() && ms > 1000)
+        if (is_as_released() && ms > 1000)
             fail_msg("%s took %lld ms", row.target, static_cast<long long>(ms));
     }
 
@@ -112,7 +70,7 @@ static void change__of_any_kind__is_known_within_a_second(void **)
 static void watch__ended_by_the_server__goes_on_from_its_bookmark(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    struct svc s = watching(&c, 2);
+    struct svc s = svc_watching(&c, 2);
     // no event for the daemon, but another version
     cluster_do(&c, "POST", "/slice?name=x&address=127.0.0.1&port=1&service=other");
     const std::string version = "&resourceVersion=" + list_version(&c, SLICES) + "&watch=1";
@@ -134,7 +92,7 @@ static void watch__ended_by_the_server__goes_on_from_its_bookmark(void **)
 static void stream__in_any_form__says_the_same(void **)
 {
     struct cluster c = cluster_start({"--nodes", "3"});
-    struct svc s = watching(&c, 3);
+    struct svc s = svc_watching(&c, 3);
     for (const char *form : {"one-byte", "pairs", "crlf", "no-newline", "pretty"}) {
         cluster_do(&c, "POST", "/watch-fault?open=true&kind=" + std::string(form));
         const std::string fresh = std::string("w\xc3\xb6rker-") + form;
@@ -166,7 +124,7 @@ static void stream__in_any_form__says_the_same(void **)
 static void stream__broken_off__goes_on_without_a_list(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    struct svc s = watching(&c, 2);
+    struct svc s = svc_watching(&c, 2);
     bool is = true;
     for (const char *fault : {"cut", "cut-end", "reset", "error-500", "unknown-type"}) {
         cluster_do(&c, "POST", "/watch-fault?open=true&path=slices&kind=" + std::string(fault));
@@ -186,7 +144,7 @@ static void stream__broken_off__goes_on_without_a_list(void **)
 static void version__expired__is_one_list(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    struct svc s = watching(&c, 2);
+    struct svc s = svc_watching(&c, 2);
     ready(&c, "worker-2", false); // a watch without an event may not end at once
     wait_for_node(&s, "worker-2", "\"ready\":false");
 
@@ -220,7 +178,7 @@ static void version__expired__is_one_list(void **)
 static void server__busy__is_left_alone_for_as_long_as_it_says(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    struct svc s = watching(&c, 2);
+    struct svc s = svc_watching(&c, 2);
     ready(&c, "worker-2", false);
     wait_for_node(&s, "worker-2", "\"ready\":false");
     cluster_do(&c, "POST", "/watch-fault?kind=error-429&retry-after=3&open=true&path=pods");
@@ -242,7 +200,7 @@ static void server__busy__is_left_alone_for_as_long_as_it_says(void **)
 static void stream__without_sense__is_a_list_afresh(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    struct svc s = watching(&c, 2);
+    struct svc s = svc_watching(&c, 2);
     static const char *const rounds[][2] = {{"garbage", "big"}, {"no-version", "garbage"}};
     for (size_t i = 0; i < 2; i++) {
         cluster_do(&c, "POST",
@@ -266,7 +224,7 @@ static void stream__without_sense__is_a_list_afresh(void **)
 static void watches__that_end_at_once__are_asked_for_once_a_second(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    struct svc s = watching(&c, 2);
+    struct svc s = svc_watching(&c, 2);
     cluster_do(&c, "POST", "/watch-fault?kind=end&path=slices");
     cluster_do(&c, "POST", "/watch-end?path=slices");
     const int64_t begin_ms = clock_monotonic_ms();
@@ -284,7 +242,7 @@ static void watches__that_end_at_once__are_asked_for_once_a_second(void **)
 static void redirect__of_a_watch__is_not_followed(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
-    struct svc s = watching(&c, 2, {"--poll", "1h"});
+    struct svc s = svc_watching(&c, 2, {"--poll", "1h"});
     cluster_do(&c, "POST", "/watch-fault?kind=redirect&count=1&path=pods");
     cluster_do(&c, "POST", "/watch-fault?kind=end&open=true&events=1&path=pods");
     ready(&c, "worker-1", false);

@@ -25,6 +25,11 @@ static std::string build_path(const char *name)
     return std::string(build ? build : "build/release") + "/" + name;
 }
 
+bool is_as_released()
+{
+    return has(build_path(""), "release") && !getenv("TRACER_WRAPPER");
+}
+
 // The words to run: $TRACER_WRAPPER (such as valgrind) before the daemon, then the program.
 static std::vector<std::string> command_of(const char *name, const std::vector<std::string> &args)
 {

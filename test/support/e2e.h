@@ -36,6 +36,9 @@ struct reply {
     long connects;
 };
 
+// Whether time and memory are those of users: no sanitizer, no valgrind.
+[[nodiscard]] bool is_as_released();
+
 struct pending; // a request under way
 
 [[nodiscard]] struct program program_start(const char *name, std::vector<std::string> args);

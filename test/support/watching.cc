@@ -107,6 +107,34 @@ std::string node_of(const struct svc *s, const std::string &name)
     return at == std::string::npos ? "" : document.substr(at, document.find("}}", at) - at);
 }
 
+struct svc svc_watching(const struct cluster *c, size_t nodes, std::vector<std::string> args)
+{
+    struct svc s = svc_start_for(c, nodes, args);
+    wait_for_count(c, "pods", "openWatches", 1);
+    wait_for_count(c, "endpointslices", "openWatches", 1);
+    return s;
+}
+
+void ready(const struct cluster *c, const char *node, bool is)
+{
+    cluster_do(c, "POST",
+               std::string("/node-ready?name=") + node + "&ready=" + (is ? "true" : "false"));
+}
+
+int64_t wait_for_node(const struct svc *s, const std::string &name, const std::string &text)
+{
+    const int64_t begin_ms = clock_monotonic_ms();
+    for (;;) {
+        const std::string node = node_of(s, name);
+        const int64_t ms = clock_monotonic_ms() - begin_ms;
+        if (text.empty() ? node.empty() : has(node, text))
+            return ms;
+        if (ms > PATIENCE_MS)
+            fail_msg("never \"%s\": %s", text.c_str(), node.c_str());
+        usleep(5000);
+    }
+}
+
 long number_of(const struct svc *s, const char *name)
 {
     const std::string document = http_get(s->url + "/v1/tracer-nodes").body;

@@ -1,7 +1,9 @@
-// Watches of the simulated API server, read byte by byte.
+// Watches of the simulated API server, read byte by byte or by the daemon.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "e2e.h"
 
@@ -41,8 +43,19 @@ void watch_catch_up(const struct cluster *c, struct watch *w, struct watch *othe
 // Waits until the counter is at least that.
 void wait_for_count(const struct cluster *c, const char *resource, const char *counter, size_t n);
 
+// The daemon for a cluster, with both of its watches open.
+[[nodiscard]] struct svc svc_watching(const struct cluster *c, size_t nodes,
+                                      std::vector<std::string> args = {});
+
+// Changes a node's Ready condition.
+void ready(const struct cluster *c, const char *node, bool is);
+
 // What the daemon's database says of a node; empty where it has none of that name.
 [[nodiscard]] std::string node_of(const struct svc *s, const std::string &name);
+
+// Waits until the database says so of a node; an empty text: until it has none of that name. The
+// milliseconds that took.
+int64_t wait_for_node(const struct svc *s, const std::string &name, const std::string &text);
 
 // A number of the daemon's own account, such as "age-ms".
 [[nodiscard]] long number_of(const struct svc *s, const char *name);

@@ -1,0 +1,99 @@
+// A cluster of 5,000 tracer-nodes: found whole, within the memory and the time that are promised.
+#include <cstdio>
+#include <string>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cmocka_cc.h"
+#include "e2e.h"
+#include "watching.h"
+
+static const char NODES[] = "5000";
+constexpr long HOLD_UP_MAX_MS = 50;
+constexpr long MEMORY_MAX_KB = 64 * 1024;
+
+// The most memory that the daemon has had resident.
+static long memory_kb(const struct svc *s)
+{
+    char text[4096];
+    const std::string path = "/proc/" + std::to_string(s->daemon.pid) + "/status";
+    FILE *file = fopen(path.c_str(), "re");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const std::string status = text;
+    const size_t at = status.find("VmHWM:");
+    assert_true(at != std::string::npos);
+    return std::stol(status.substr(at + 6));
+}
+
+// The daemon once it has found all; nobody asks it anything meanwhile.
+static struct svc find_all(const struct cluster *c)
+{
+    struct svc s = svc_start({"--kube-server", c->api, "--poll", "1s", "--drain-delay", "0"});
+    program_wait_for(&s.daemon, "discovery works, tracer-nodes: 5000");
+    return s;
+}
+
+static void nodes__five_thousand__hold_nothing_up(void **)
+{
+    struct cluster c = cluster_start({"--nodes", NODES});
+    long least_ms = 0;
+    // what else runs on the machine holds up too, but not each time
+    for (int i = 0; i < 3 && (i == 0 || least_ms > HOLD_UP_MAX_MS); i++) {
+        struct svc s = find_all(&c);
+        cluster_do(&c, "POST", "/node-ready?name=worker-4711&ready=false");
+        program_wait_for(&s.daemon, "(0 came, 0 went, 1 changed)");
+        cluster_do(&c, "POST", "/node-ready?name=worker-4711&ready=true");
+        const long kb = memory_kb(&s), ms = number_of(&s, "longest-hold-up-ms");
+        least_ms = i == 0 ? ms : std::min(ms, least_ms);
+        if (is_as_released() && kb > MEMORY_MAX_KB)
+            fail_msg("the daemon has had %ld KB", kb);
+        svc_stop(&s);
+    }
+
+    assert_int_equal(count_in(&c, "pods", "pages") % 20, 0);
+    if (is_as_released() && least_ms > HOLD_UP_MAX_MS)
+        fail_msg("the loop was held up for %ld ms", least_ms);
+    cluster_stop(&c);
+}
+
+// Bytes a second that one check of the API server and all bookmarks cost, where nothing changes.
+static void nothing__happening__costs_next_to_nothing(void **)
+{
+    struct cluster c = cluster_start({"--nodes", NODES});
+    struct svc s = find_all(&c);
+    wait_for_count(&c, "pods", "openWatches", 1);
+    wait_for_count(&c, "endpointslices", "openWatches", 1);
+    cluster_do(&c, "DELETE", "/stats");
+    const int64_t begin_ms = clock_monotonic_ms();
+    cluster_wait_for(&c, "/stats", "\"GET /version\":4");
+    const size_t seconds = static_cast<size_t>((clock_monotonic_ms() - begin_ms) / 1000);
+
+    cluster_do(&c, "POST", "/watch-bookmark");
+    const std::string stats = cluster_do(&c, "GET", "/stats");
+    const size_t bookmarks =
+        count_in(&c, "pods", "bytes") + count_in(&c, "endpointslices", "bytes");
+    const struct reply version = http_get(c.api + "/version");
+
+    assert_in_range(seconds, 2, 30);                 // --poll 1s
+    assert_int_equal(count_of(stats, "\"GET /"), 2); // nothing else: a counter and the last request
+    const size_t at = stats.find("\"lastRequest\":\"GET /version");
+    assert_true(at != std::string::npos);
+    const size_t request = stats.find("\\r\\n\\r\\n", at) - at;
+    const size_t check = request + version.head.size() + version.body.size();
+    assert_in_range(bookmarks, 100, 1000);
+    assert_in_range(check, 500, 2000);
+    assert_in_range(check / 10 + bookmarks / 60, 1, 1000); // --poll 10s, a bookmark a minute
+    svc_stop(&s);
+    cluster_stop(&c);
+}
+
+int main()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nodes__five_thousand__hold_nothing_up),
+        cmocka_unit_test(nothing__happening__costs_next_to_nothing),
+    };
+    return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
