@@ -30,10 +30,10 @@ CXX    ?= g++
 out    := build/$(BUILD)
 VERSION := $(shell cat VERSION)
 
-PACKAGES := libevent libcurl libcjson
+PACKAGES := libevent libevent_openssl libcurl libcjson libssl
 ifneq ($(shell pkg-config --exists $(PACKAGES) && echo yes),yes)
   ifeq ($(filter help clean format lint,$(MAKECMDGOALS)),)
-    $(error missing packages: on Debian 'apt-get install g++ pkg-config libevent-dev libcurl4-openssl-dev libcjson-dev')
+    $(error missing packages: on Debian 'apt-get install g++ pkg-config libevent-dev libcurl4-openssl-dev libcjson-dev libssl-dev')
   endif
 endif
 
@@ -52,7 +52,7 @@ INCLUDES := -Iinclude $(subst -I,-isystem ,$(shell pkg-config --cflags $(PACKAGE
 CXXFLAGS_ALL  = -std=c++20 -fno-exceptions -fno-rtti -fPIE -fstack-protector-strong $(flags.$(BUILD)) \
   $(WARNINGS) $(INCLUDES) -DTRACER_SVC_VERSION='"$(VERSION)"' -MMD -MP $(CXXFLAGS)
 LDFLAGS_ALL = -pie -static-libstdc++ -static-libgcc -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize%,$(flags.$(BUILD))) $(LDFLAGS)
-LIBS := -levent_extra -levent_core $(shell pkg-config --libs libcurl libcjson 2>/dev/null)
+LIBS := -levent_openssl -levent_extra -levent_core $(shell pkg-config --libs libcurl libcjson 2>/dev/null) -lssl -lcrypto
 
 sources   := $(wildcard src/*.cc)
 objects   := $(sources:src/%.cc=$(out)/obj/%.o)
@@ -85,7 +85,7 @@ $(out)/tracer-svc: $(objects)
 
 $(out)/tracer-sim: $(sim_objs)
 	@echo "  LINK $@"
-	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lcjson
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(out)/obj/%.o: src/%.cc Makefile VERSION
 	@mkdir -p $(@D) && echo "  CXX  $<"
@@ -111,8 +111,7 @@ $(fake_http): $(out)/test/%: $(out)/obj/test/%.o \
 	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 $(out)/test/%: $(out)/obj/test/%.o $(library) $(filter-out $(fake_objs),$(support))
 	@mkdir -p $(@D) && echo "  LINK $@"
-	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(TEST_LIBS) -lcmocka
-$(out)/test/http_client_tls_test: TEST_LIBS := -levent_openssl -lssl -lcrypto
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
 # what measures: programs, and objects that are preloaded into the daemon
 $(out)/obj/bench/%.o: test/bench/%.cc Makefile

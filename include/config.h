@@ -38,6 +38,9 @@ struct config {
     int64_t idle_timeout_ms;
     int64_t drain_delay_ms;
     enum log_format log_format;
+    std::string certfile, keyfile; // empty, both: plain HTTP
+    std::string client_ca;         // empty: clients need no certificate
+    std::vector<std::string> client_names;
 };
 
 enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };

@@ -16,12 +16,14 @@ struct bufferevent;
 struct connection;
 struct connections;
 struct event_base;
+struct tls;
 
 struct connections_options {
     struct event_base *base;
+    const struct tls *tls; // null: plain HTTP
     size_t max;
     struct http_head_limits limits;
-    int64_t header_timeout_ms; // from the first byte of a request to its last
+    int64_t header_timeout_ms; // from the first byte of a request to its last; also of a handshake
     int64_t idle_timeout_ms;   // between requests
     int64_t reply_timeout_ms;  // to take a reply
     // Frees the user's side of a connection; `user` is the argument of its bufferevent callbacks.
@@ -50,6 +52,9 @@ struct connections_options {
 // False: all places are taken by requests. The few beyond are for those that tell whether the daemon is
 // well; every other one has to be refused.
 [[nodiscard]] bool connection_request(struct connection *c, void *request);
+
+// Why its client may not ask, a sentence for people; empty: it may.
+[[nodiscard]] std::string connection_refusal(const struct connection *c);
 
 // Its reply is about to be sent. True: it must be the connection's last, so say `Connection: close`.
 [[nodiscard]] bool connection_reply(struct connection *c);

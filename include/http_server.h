@@ -16,6 +16,7 @@ struct blob;
 struct event_base;
 struct http_response;
 struct http_server;
+struct tls;
 struct http_request; // one request; lives from on_request until http_reply or on_gone
 
 typedef void (*http_request_fn)(void *arg, struct http_request *request);
@@ -25,7 +26,8 @@ typedef void (*http_gone_fn)(void *arg);
 // requests whose method HTTP does not know.
 typedef const char *(*http_allow_fn)(std::string_view path);
 
-// Whether a path tells if the daemon is well: such a request is answered even where no place is left.
+// Whether a path tells if the daemon is well: such a request is answered even where no place is left,
+// and to clients that may not ask anything else.
 typedef bool (*http_vital_fn)(std::string_view path);
 
 struct http_server_options {
@@ -37,6 +39,7 @@ struct http_server_options {
     int64_t header_timeout_ms = 10000; // from the first byte to the last of a request, absolute
     int64_t idle_timeout_ms = 120000;  // a kept connection without a request
     int64_t reply_timeout_ms = 60000;  // to send a reply that is ready, absolute
+    const struct tls *tls = nullptr;   // null: plain HTTP
     http_allow_fn allow;
     http_vital_fn vital = nullptr; // null: none is
     http_request_fn on_request;

@@ -21,7 +21,8 @@ enum option_kind {
     KIND_FIELDS,
     KIND_NAMESPACE,
     KIND_LOG_FORMAT,
-    KIND_NOT_YET, // an option of the archived program that must not be ignored
+    KIND_FILE,
+    KIND_NAMES,
     KIND_HELP,
     KIND_VERSION,
 };
@@ -111,8 +112,19 @@ static const struct option_row ROWS[] = {
      .standard = "text", .kind = KIND_LOG_FORMAT, .help = "what the log on standard error looks like"},
     {.flag = "verbose", .variable = "TRACE_KUBE_VERBOSE", .kind = KIND_BOOL,
      .help = "log every request and what discovery sees"},
-    {.flag = "certfile", .variable = "TRACE_KUBE_TLS_CERT", .value = "FILE", .kind = KIND_NOT_YET},
-    {.flag = "keyfile", .variable = "TRACE_KUBE_TLS_KEY", .value = "FILE", .kind = KIND_NOT_YET},
+    {.flag = "certfile", .variable = "TRACE_KUBE_TLS_CERT", .value = "FILE", .kind = KIND_FILE,
+     .text = &config::certfile,
+     .help = "speak HTTPS with this certificate and its chain, read again as it changes; goes with "
+             "--keyfile"},
+    {.flag = "keyfile", .variable = "TRACE_KUBE_TLS_KEY", .value = "FILE", .kind = KIND_FILE,
+     .text = &config::keyfile, .help = "the private key of the certificate"},
+    {.flag = "client-ca", .variable = "TRACE_KUBE_TLS_CLIENT_CA", .value = "FILE",
+     .kind = KIND_FILE, .text = &config::client_ca,
+     .help = "ask clients for a certificate of these authorities; without one only /livez and "
+             "/readyz are answered"},
+    {.flag = "client-names", .variable = "TRACE_KUBE_TLS_CLIENT_NAMES", .value = "LIST",
+     .kind = KIND_NAMES,
+     .help = "only for certificates of these names, separated by commas (default: any)"},
     {.flag = "help", .kind = KIND_HELP,
      .help = "show this and exit"},
     {.flag = "version", .kind = KIND_VERSION,
@@ -171,6 +183,19 @@ static bool parse_nodes(const std::string &text, struct config *c, std::string *
     for (size_t begin = 0; begin <= text.size();) {
         const size_t comma = std::min(text.find(',', begin), text.size());
         if (!parse_node(text.substr(begin, comma - begin), c, error))
+            return false;
+        begin = comma + 1;
+    }
+    return true;
+}
+
+static bool parse_names(const std::string &text, std::vector<std::string> *names)
+{
+    names->clear();
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t comma = std::min(text.find(',', begin), text.size());
+        names->push_back(text.substr(begin, comma - begin));
+        if (names->back().empty())
             return false;
         begin = comma + 1;
     }
@@ -249,10 +274,14 @@ static bool set_value(const struct option_row &row, const std::string &text, str
         *error = "text or json";
         c->log_format = text == "json" ? LOG_AS_JSON : LOG_AS_TEXT;
         return text == "json" || text == "text";
-    case KIND_NOT_YET:
-        *error = "nothing: this version speaks plain HTTP only and would not protect you; put a "
-                 "TLS proxy before it";
-        return false;
+    case KIND_FILE: // one that is empty by mistake must not turn TLS off
+        *error = "the name of a file";
+        if (text.empty())
+            return false;
+        break;
+    case KIND_NAMES:
+        *error = "names separated by commas";
+        return parse_names(text, &c->client_names);
     case KIND_HELP:
     case KIND_VERSION: return true;
     }
@@ -359,6 +388,13 @@ static bool is_consistent(const struct config *c, std::string *error)
     else if (c->max_reply > c->max_memory)
         *error = "--max-reply: " + units_size_text(c->max_reply) + " is more than --max-memory, " +
                  units_size_text(c->max_memory);
+    else if (c->certfile.empty() != c->keyfile.empty())
+        *error = c->keyfile.empty() ? "--certfile: HTTPS needs --keyfile (TRACE_KUBE_TLS_KEY) too"
+                                    : "--keyfile: HTTPS needs --certfile (TRACE_KUBE_TLS_CERT) too";
+    else if (!c->client_ca.empty() && c->certfile.empty())
+        *error = "--client-ca: only HTTPS has clients with certificates; it needs --certfile";
+    else if (!c->client_names.empty() && c->client_ca.empty())
+        *error = "--client-names: names are of certificates; it needs --client-ca";
     else if (!c->nodes.empty() && !c->kube_server.empty())
         *error = "--nodes and --kube-server: only one can tell where the nodes are";
     return error->empty();

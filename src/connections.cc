@@ -14,9 +14,11 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 
 #include "clock.h"
+#include "tls.h"
 
 static const struct timeval SWEEP_INTERVAL = {0, 100000};
 static const struct timeval SWEEP_INTERVAL_URGENT = {0,
@@ -29,6 +31,10 @@ static const int64_t LAST_REQUEST_MS = 1000;
 static const int64_t LAST_IDLE_MS = 50;
 static const size_t MAX_SINGLE_WRITE =
     256 * 1024; // the default of 16 KiB halves big replies' speed
+// With TLS libevent writes for as long as the client takes it, so a turn would have no end. Reading
+// must never meet its limit: what OpenSSL holds then waits until more comes from the network.
+static const size_t TLS_WRITE = 512 * 1024, TLS_READ = INT32_MAX; // in each tick
+static const struct timeval TLS_TICK = {0, 1000};
 
 // How long a phase may last that begins now.
 static int64_t limit_ms(const struct connection *c, enum connection_phase phase)
@@ -108,12 +114,20 @@ static void connection_free(struct connection *c)
     delete c;
 }
 
+void connection_say_end(struct connection *c)
+{
+    if (c->owner->options.tls)
+        tls_close(bufferevent_openssl_get_ssl(c->bev));
+}
+
 void connection_end(struct connection *c)
 {
     void *user = connection_user(c);
     if (c->phase == CONNECTION_SENDING) { // the client does not read: nothing to wait for
         const struct linger reset = {.l_onoff = 1, .l_linger = 0};
         setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    } else {
+        connection_say_end(c);
     }
     if (user)
         c->owner->options.release(user);
@@ -132,7 +146,9 @@ static void connection_left(struct connection *c)
 
 static void deadline_passed(struct connection *c)
 {
-    const bool waits = c->phase == CONNECTION_NEW || c->phase == CONNECTION_IDLE;
+    // bytes of a handshake are no request, and could come for ever
+    const bool waits =
+        (c->phase == CONNECTION_NEW && !c->owner->options.tls) || c->phase == CONNECTION_IDLE;
     if (waits && connection_has_input(c))
         return; // its request has just come
     if (c->phase != CONNECTION_READING) {
@@ -239,14 +255,27 @@ struct connections *connections_new(const struct connections_options *options)
     cs->options = *options;
     cs->sweep = evtimer_new(options->base, on_sweep, cs);
     cs->soon_event = event_new(options->base, -1, 0, on_soon, cs);
+    if (options->tls)
+        cs->pace = ev_token_bucket_cfg_new(TLS_READ, TLS_READ, TLS_WRITE, TLS_WRITE, &TLS_TICK);
     return cs;
+}
+
+static struct bufferevent *bufferevent_for(struct connections *cs)
+{
+    struct event_base *base = cs->options.base;
+    if (!cs->options.tls)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        base, -1, tls_accept(cs->options.tls), BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    bufferevent_set_rate_limit(bev, cs->pace);
+    return bev;
 }
 
 struct bufferevent *connections_accept(struct connections *cs)
 {
     struct connection *c = new connection{};
     c->owner = cs;
-    c->bev = bufferevent_socket_new(cs->options.base, -1, BEV_OPT_CLOSE_ON_FREE);
+    c->bev = bufferevent_for(cs);
     bufferevent_incref(c->bev);
     http_head_init(&c->head, &cs->options.limits);
     bufferevent_set_max_single_write(c->bev, MAX_SINGLE_WRITE);
@@ -275,6 +304,12 @@ bool connection_request(struct connection *c, void *request)
     return !c->reserved;
 }
 
+std::string connection_refusal(const struct connection *c)
+{
+    const struct tls *tls = c->owner->options.tls;
+    return tls ? tls_refusal(tls, bufferevent_openssl_get_ssl(c->bev)) : "";
+}
+
 bool connection_reply(struct connection *c)
 {
     assert(c->phase == CONNECTION_PENDING);
@@ -294,6 +329,8 @@ void connection_done(struct connection *c, bool closing)
     c->answered++;
     const bool idle = c->head.state == HTTP_HEAD_IDLE && c->head.requests == c->answered;
     connection_enter(c, idle ? CONNECTION_IDLE : CONNECTION_READING);
+    if (closing)
+        connection_say_end(c); // the user is about to shut the sending side of the socket down
     if (closing && !c->soon) {
         c->soon = true;
         c->owner->soon.push_back(c);
@@ -328,5 +365,7 @@ void connections_free(struct connections *cs)
         connection_free(cs->all.begin()->second);
     event_free(cs->sweep);
     event_free(cs->soon_event);
+    if (cs->pace)
+        ev_token_bucket_cfg_free(cs->pace);
     delete cs;
 }

@@ -37,6 +37,7 @@ static void on_refusal_written(struct bufferevent *, void *arg)
         connection_end(c);
         return;
     }
+    connection_say_end(c);
     c->owner->options.release(c->user);
     connection_linger(c);
 }
@@ -44,10 +45,12 @@ static void on_refusal_written(struct bufferevent *, void *arg)
 static void on_refusal_event(struct bufferevent *, short what, void *arg)
 {
     struct connection *c = static_cast<struct connection *>(arg);
-    if (what == (BEV_EVENT_READING | BEV_EVENT_EOF))
-        c->ended = true; // it may still read
-    else
+    if (what == (BEV_EVENT_READING | BEV_EVENT_EOF)) {
+        c->ended = true;                      // it may still read
+        bufferevent_enable(c->bev, EV_WRITE); // which libevent does not expect where it is TLS
+    } else {
         connection_end(c);
+    }
 }
 
 // There is no read callback, because evhttp calls it with its own argument if a deferred read is under

@@ -14,14 +14,19 @@ static const int64_t STALLED_MS = 1000; // of a reply, without a byte
 static const int64_t SCARCE_MS = 10000; // how long a want of descriptors is remembered
 
 // Whose end hurts least, first, and how long each is left alone: a new client sends what it came for
-// right behind its connect, and a request mostly comes in one piece.
+// right behind its connect, and a request mostly comes in one piece. With TLS there are round trips
+// before.
 static const struct {
     enum connection_phase phase;
-    int64_t after_ms;
+    int64_t after_ms, after_tls_ms;
 } EVICTABLE[] = {
-    {CONNECTION_LINGERING, 5},        {CONNECTION_NEW, 5},
-    {CONNECTION_READING, 500},        {CONNECTION_IDLE, 20},
-    {CONNECTION_SENDING, STALLED_MS}, {CONNECTION_READING, 10},
+    {CONNECTION_LINGERING, 5, 5},
+    {CONNECTION_NEW, 5, 500},
+    {CONNECTION_READING, 500, 500},
+    {CONNECTION_IDLE, 20, 20},
+    {CONNECTION_SENDING, STALLED_MS, STALLED_MS},
+    {CONNECTION_READING, 10, 10},
+    {CONNECTION_NEW, 5, 10},
 };
 
 static size_t places(const struct connections *cs)
@@ -63,14 +68,16 @@ static bool waits_for_input(const struct connection *c)
 // Ends the connection whose end hurts least. False: every one is in use, or has just come.
 static bool evict(struct connections *cs)
 {
-    for (const auto &kind : EVICTABLE)
-        while (struct connection *c = find_stalled(cs, kind.phase, kind.after_ms)) {
+    for (const auto &kind : EVICTABLE) {
+        const int64_t after_ms = cs->options.tls ? kind.after_tls_ms : kind.after_ms;
+        while (struct connection *c = find_stalled(cs, kind.phase, after_ms)) {
             if (!waits_for_input(c) || !connection_has_input(c)) {
                 connection_end(c);
                 return true;
             }
             connection_moved(c, clock_monotonic_ms()); // what came was not read yet
         }
+    }
     return false;
 }
 

@@ -14,9 +14,10 @@
 struct event;
 struct evbuffer;
 struct evbuffer_cb_info;
+struct ev_token_bucket_cfg;
 
 enum connection_phase {
-    CONNECTION_NEW,      // no byte of its first request has come
+    CONNECTION_NEW,      // no byte of its first request has come; with TLS, maybe no handshake yet
     CONNECTION_READING,  // a part of a request has come, or all of it, but the user has not seen it
     CONNECTION_PENDING,  // a request waits for its reply; the only phase without a deadline
     CONNECTION_SENDING,  // a reply is being written
@@ -53,8 +54,9 @@ struct connections {
     std::vector<struct connection *> soon; // to be looked at by soon_event: the last reply was sent
     struct event *soon_event;
     struct event *sweep;
-    size_t affordable;     // connections, as there were too few descriptors for more
-    int64_t scarce_end_ms; // until when that holds
+    struct ev_token_bucket_cfg *pace; // of writing with TLS; else null
+    size_t affordable;                // connections, as there were too few descriptors for more
+    int64_t scarce_end_ms;            // until when that holds
     bool full;
     bool draining;
     bool stopping; // and draining
@@ -71,6 +73,9 @@ void connection_moved(struct connection *c, int64_t now_ms);
 
 // Ends the connection at once, whatever the user or the client are doing. The descriptor is free then.
 void connection_end(struct connection *c);
+
+// With TLS, tells the client that no more comes, if there is no reply on its way.
+void connection_say_end(struct connection *c);
 
 // The table is looked at again, soon if connections wait for a place.
 void connections_sweep_later(struct connections *cs);

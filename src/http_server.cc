@@ -47,6 +47,7 @@ static struct connections *make_connections(struct http_server *s)
     const struct http_server_options *o = &s->options;
     const struct connections_options options = {
         .base = o->base,
+        .tls = o->tls,
         .max = o->max_connections,
         .limits = {.max_header = o->max_header, .max_body = o->max_body},
         .header_timeout_ms = o->header_timeout_ms,

@@ -2,6 +2,7 @@
 // a body after the header of a HEAD, and answers errors with HTML.
 #include "http_server_request.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdio>
 #include <cstring>
@@ -19,6 +20,8 @@
 #include "http_response.h"
 #include "problem.h"
 
+// OpenSSL takes a piece whole, however long that takes; this is one record of TLS.
+static const size_t TLS_PIECE_MAX = 16384;
 static const size_t CLIENT_ID_MAX = 128;
 
 static const char *date_text(struct http_server *s)
@@ -103,6 +106,14 @@ static bool is_vital(const struct http_server *s, struct evhttp_request *req)
     return s->options.vital && s->options.vital(target.substr(0, target.find('?')));
 }
 
+// The client has no certificate, or that of somebody else.
+static void reply_forbidden(struct http_request *r, const std::string &why)
+{
+    struct http_response response;
+    problem_response(&response, 403, why);
+    http_reply(r, &response);
+}
+
 // Every place is taken by a client that waits for its reply.
 static void reply_full(struct http_request *r)
 {
@@ -116,10 +127,15 @@ void http_server_on_request(struct evhttp_request *req, void *arg)
 {
     struct http_server *s = static_cast<struct http_server *>(arg);
     struct http_request *r = request_new(s, req);
-    if (connection_request(r->connection, r) || is_vital(s, req))
-        s->options.on_request(s->options.arg, r);
-    else
+    const bool vital = is_vital(s, req);
+    const bool placed = connection_request(r->connection, r) || vital;
+    const std::string refusal = vital ? "" : connection_refusal(r->connection);
+    if (!refusal.empty())
+        reply_forbidden(r, refusal);
+    else if (!placed)
         reply_full(r);
+    else
+        s->options.on_request(s->options.arg, r);
 }
 
 void http_server_on_left(void *, void *request, bool released)
@@ -199,12 +215,18 @@ static void on_piece_sent(const void *, size_t, void *owner)
 }
 
 // By reference, be it a comma: evbuffer_add behind a reference sets aside as much as that refers to.
-static void add_body(struct evbuffer *out, const struct rope *body)
+static void add_piece(struct evbuffer *out, const struct rope_piece *piece, size_t at, size_t size)
+{
+    if (evbuffer_add_reference(out, piece->owner->data + piece->offset + at, size, on_piece_sent,
+                               blob_ref(piece->owner)) != 0)
+        blob_unref(piece->owner);
+}
+
+static void add_body(struct evbuffer *out, const struct rope *body, size_t piece_max)
 {
     for (const struct rope_piece &piece : body->pieces)
-        if (evbuffer_add_reference(out, piece.owner->data + piece.offset, piece.size, on_piece_sent,
-                                   blob_ref(piece.owner)) != 0)
-            blob_unref(piece.owner);
+        for (size_t at = 0; at < piece.size; at += piece_max)
+            add_piece(out, &piece, at, std::min(piece_max, piece.size - at));
 }
 
 static void add_headers(struct http_server *s, const struct http_request *r,
@@ -257,7 +279,7 @@ void http_reply(struct http_request *r, struct http_response *response)
     struct evbuffer *body = evbuffer_new();
     // evhttp would send a body after the header of a HEAD, a 204 or a 304
     if (has_body(response->status) && evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
-        add_body(body, &response->body);
+        add_body(body, &response->body, r->server->options.tls ? TLS_PIECE_MAX : SIZE_MAX);
     rope_clear(&response->body);
     struct connection *connection = r->connection;
     http_server_forget(r);

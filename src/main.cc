@@ -19,12 +19,15 @@
 #include "prober.h"
 #include "process.h"
 #include "tasks.h"
+#include "tls.h"
 #include "watchdog.h"
 
 // How often the end of the drain is looked for.
 constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
 // By then the first round of discovery is over.
 constexpr struct timeval SETTLED = {.tv_sec = 2, .tv_usec = 0};
+// How often the files of TLS are read again. They are small, as those of the API server are.
+constexpr struct timeval TLS_INTERVAL = {.tv_sec = 60, .tv_usec = 0};
 // What a drain may take beyond the longest deadline of a request.
 constexpr int64_t DRAIN_GRACE_MS = 5000;
 
@@ -36,6 +39,8 @@ struct svc {
     enum svc_state state;
     struct event_base *base;
     struct event *on_term, *on_int, *drain_timer, *settled_timer;
+    struct event *on_hup, *tls_timer; // null without TLS
+    struct tls *tls;                  // null: plain HTTP
     struct watchdog *watchdog;
     struct tasks *tasks;
     struct http_client *http;
@@ -92,6 +97,11 @@ static void on_signal(evutil_socket_t number, short, void *arg)
 static void on_settled_timer(evutil_socket_t, short, void *)
 {
     process_trim();
+}
+
+static void on_tls_event(evutil_socket_t, short, void *arg)
+{
+    tls_reread(static_cast<struct tls *>(arg));
 }
 
 static const char *text_or_null(const std::string &text)
@@ -197,6 +207,33 @@ static size_t affordable_connections(const struct config *c)
     return most;
 }
 
+// False: a file cannot be used.
+static bool make_tls(struct svc *s, std::string *error)
+{
+    if (s->config.certfile.empty())
+        return true;
+    const struct tls_options options = {
+        .cert_file = s->config.certfile,
+        .key_file = s->config.keyfile,
+        .client_ca = s->config.client_ca,
+        .client_names = s->config.client_names,
+    };
+    s->tls = tls_new(&options, error);
+    return s->tls;
+}
+
+// Has the files read again as time goes by, and at once when asked to.
+static void start_tls(struct svc *s)
+{
+    if (!s->tls)
+        return;
+    s->on_hup = evsignal_new(s->base, SIGHUP, on_tls_event, s->tls);
+    s->tls_timer = event_new(s->base, -1, EV_PERSIST, on_tls_event, s->tls);
+    if (!s->on_hup || !s->tls_timer || event_add(s->on_hup, nullptr) != 0 ||
+        event_add(s->tls_timer, &TLS_INTERVAL) != 0)
+        log_fatal("out of memory: no events for TLS");
+}
+
 static void start_server(struct svc *s)
 {
     const struct config *c = &s->config;
@@ -209,6 +246,7 @@ static void start_server(struct svc *s)
         .header_timeout_ms = c->request_timeout_ms,
         .idle_timeout_ms = c->idle_timeout_ms,
         .reply_timeout_ms = c->reply_timeout_ms,
+        .tls = s->tls,
         .allow = api_allow,
         .vital = api_is_vital,
         .on_request = api_on_request,
@@ -219,8 +257,8 @@ static void start_server(struct svc *s)
     if (!s->server)
         log_fatal("%s", error.c_str());
     const std::string host = c->address.substr(0, c->address.rfind(':'));
-    log_info("tracer-svc " TRACER_SVC_VERSION " listens on %s:%u", host.c_str(),
-             http_server_port(s->server));
+    log_info("tracer-svc " TRACER_SVC_VERSION " listens on %s:%u%s", host.c_str(),
+             http_server_port(s->server), s->tls ? " with TLS" : "");
 }
 
 static void start_loop(struct svc *s)
@@ -257,11 +295,16 @@ static void stop(struct svc *s)
     tasks_free(s->tasks);
     nodes_free(s->nodes);
     watchdog_free(s->watchdog);
+    if (s->tls) {
+        event_free(s->tls_timer);
+        event_free(s->on_hup);
+    }
     event_free(s->settled_timer);
     event_free(s->drain_timer);
     event_free(s->on_int);
     event_free(s->on_term);
     event_base_free(s->base);
+    tls_free(s->tls);
     libevent_global_shutdown();
 }
 
@@ -271,6 +314,7 @@ static void run(struct svc *s)
     event_set_log_callback(log_from_libevent);
     log_configure(s->config.log_format, s->config.verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
     start_loop(s);
+    start_tls(s);
     s->watchdog = watchdog_new(s->base);
     s->tasks = tasks_new(s->base);
     s->http = http_client_new(s->base);
@@ -292,7 +336,11 @@ int main(int argc, char **argv)
     struct svc s = {};
     std::string error;
     switch (config_read(&s.config, argc, argv, getenv, &error)) {
-    case CONFIG_RUN: run(&s); return 0;
+    case CONFIG_RUN:
+        if (!make_tls(&s, &error))
+            break;
+        run(&s);
+        return 0;
     case CONFIG_HELP: fputs(config_help().c_str(), stdout); return 0;
     case CONFIG_VERSION: puts("tracer-svc " TRACER_SVC_VERSION); return 0;
     case CONFIG_BAD: break;

@@ -24,7 +24,7 @@ void process_prepare()
 {
     open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); // files are read again by themselves
+    signal(SIGHUP, SIG_IGN); // with TLS main waits for it
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

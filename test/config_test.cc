@@ -155,6 +155,24 @@ static void nodes__listed__are_read_in_order(void **)
     assert_string_equal(c.nodes[2].host.c_str(), "localhost");
 }
 
+static void tls__as_variables__is_read(void **)
+{
+    struct config c;
+    std::string error;
+    the_environment = {{"TRACE_KUBE_TLS_CERT", "tls.crt"},
+                       {"TRACE_KUBE_TLS_KEY", "tls.key"},
+                       {"TRACE_KUBE_TLS_CLIENT_CA", "ca.crt"},
+                       {"TRACE_KUBE_TLS_CLIENT_NAMES", "a.example,b"}};
+
+    assert_int_equal(read_words(&c, {}, &error), CONFIG_RUN);
+
+    assert_string_equal(c.certfile.c_str(), "tls.crt");
+    assert_string_equal(c.keyfile.c_str(), "tls.key");
+    assert_string_equal(c.client_ca.c_str(), "ca.crt");
+    assert_int_equal(c.client_names.size(), 2);
+    assert_string_equal(c.client_names[1].c_str(), "b");
+}
+
 static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
 {
     const struct {
@@ -181,8 +199,13 @@ static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
         {{"--max-body", "1MB"}, {"--max-body", "1MB", "1MiB"}},
         {{"--log-format", "xml"}, {"--log-format", "xml", "text or json"}},
         {{"--verbose=maybe"}, {"--verbose", "maybe", "true"}},
-        {{"--certfile", "x.pem"}, {"--certfile", "TLS", ""}},
-        {{"--keyfile=x.pem"}, {"--keyfile", "TLS", ""}},
+        {{"--certfile", "x.pem"}, {"--certfile", "--keyfile", "TRACE_KUBE_TLS_KEY"}},
+        {{"--keyfile=x.pem"}, {"--keyfile", "--certfile", "TRACE_KUBE_TLS_CERT"}},
+        {{"--certfile=", "--keyfile="}, {"--certfile", "\"\"", "a file"}},
+        {{"--client-ca", "x.pem"}, {"--client-ca", "--certfile", ""}},
+        {{"--certfile=x", "--keyfile=y", "--client-names=a"},
+         {"--client-names", "--client-ca", ""}},
+        {{"--client-names", "a,,b"}, {"--client-names", "a,,b", "commas"}},
         {{"--nodes", "a:1", "--kube-server", "http://a"}, {"--nodes", "--kube-server", ""}},
         {{"--pods-selector", ""}, {"--pods-selector", "app=container-tracer-backend", ""}},
         {{"--addr", ":1"}, {"--addr", "no such option", "--help"}},
@@ -207,9 +230,11 @@ static void variable__bad__is_refused_naming_the_variable(void **)
 {
     const struct {
         const char *name, *value;
-    } cases[] = {{"TRACE_KUBE_DISCOVERY_POLL", "0"}, {"TRACE_KUBE_API_ADDRESS", "nonsense"},
-                 {"TRACE_KUBE_VERBOSE", "maybe"},    {"TRACE_KUBE_TLS_CERT", "x"},
-                 {"TRACE_KUBE_TLS_KEY", "x"},        {"TRACE_KUBE_NODES", "x"}};
+    } cases[] = {{"TRACE_KUBE_DISCOVERY_POLL", "0"},
+                 {"TRACE_KUBE_API_ADDRESS", "nonsense"},
+                 {"TRACE_KUBE_VERBOSE", "maybe"},
+                 {"TRACE_KUBE_TLS_CLIENT_NAMES", ","},
+                 {"TRACE_KUBE_NODES", "x"}};
 
     for (const auto &t : cases) {
         struct config c;
@@ -249,6 +274,7 @@ int main()
         cmocka_unit_test_setup(verbose__as_variable__takes_words_for_yes_and_no,
                                forget_environment),
         cmocka_unit_test_setup(nodes__listed__are_read_in_order, forget_environment),
+        cmocka_unit_test_setup(tls__as_variables__is_read, forget_environment),
         cmocka_unit_test_setup(value__bad__is_refused_naming_flag_and_what_it_takes,
                                forget_environment),
         cmocka_unit_test_setup(variable__bad__is_refused_naming_the_variable, forget_environment),
