@@ -194,7 +194,9 @@ struct svc svc_start(std::vector<std::string> args)
     program_wait_for(&s.daemon, "listens on 127.0.0.1:");
     const std::string log = program_log(&s.daemon);
     const size_t at = log.find("listens on 127.0.0.1:") + strlen("listens on 127.0.0.1:");
-    s.url = "http://127.0.0.1:" + log.substr(at, log.find_first_not_of("0123456789", at) - at);
+    const size_t end = log.find_first_not_of("0123456789", at);
+    s.url = log.compare(end, 9, " with TLS") == 0 ? "https://127.0.0.1:" : "http://127.0.0.1:";
+    s.url += log.substr(at, end - at);
     return s;
 }
 

@@ -25,7 +25,7 @@ struct cluster {
 // The daemon and where it listens.
 struct svc {
     struct program daemon;
-    std::string url; // "http://127.0.0.1:12345"
+    std::string url; // "http://127.0.0.1:12345", or https
 };
 
 // A reply, whole.
@@ -69,6 +69,9 @@ void svc_stop(struct svc *s);
 // Waits until GET `target` has `text` in its body.
 void svc_wait_for(const struct svc *s, const std::string &target, const char *text);
 
+// Requests from now on trust these certificates only, and show this one of their own; files, empty: none.
+void http_trust(const std::string &ca_file, const std::string &cert_file = "",
+                const std::string &key_file = "");
 // One request; `headers` are "Name: value" lines.
 struct reply http(const char *method, const std::string &url, const std::string &body = "",
                   const std::vector<std::string> &headers = {});

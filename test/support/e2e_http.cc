@@ -24,11 +24,33 @@ struct pending {
 };
 
 static CURLM *the_multi;
+static std::string the_ca, the_cert, the_key; // files; empty: none
 
 static size_t on_bytes(char *data, size_t one, size_t size, void *arg)
 {
     static_cast<std::string *>(arg)->append(data, one * size);
     return one * size;
+}
+
+void http_trust(const std::string &ca_file, const std::string &cert_file,
+                const std::string &key_file)
+{
+    the_ca = ca_file;
+    the_cert = cert_file;
+    the_key = key_file;
+}
+
+// An empty name of a file would be a name.
+static const char *text_or_null(const std::string &text)
+{
+    return text.empty() ? nullptr : text.c_str();
+}
+
+static void use_certificates(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_CAINFO, text_or_null(the_ca));
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, text_or_null(the_cert));
+    curl_easy_setopt(easy, CURLOPT_SSLKEY, text_or_null(the_key));
 }
 
 static struct pending *start(const char *method, const std::string &url, const std::string &body,
@@ -43,6 +65,7 @@ static struct pending *start(const char *method, const std::string &url, const s
         p->headers = curl_slist_append(p->headers, line.c_str());
     curl_easy_setopt(p->easy, CURLOPT_URL, url.c_str());
     curl_easy_setopt(p->easy, CURLOPT_PROXY, "");
+    use_certificates(p->easy);
     curl_easy_setopt(p->easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(p->easy, CURLOPT_TIMEOUT_MS, PATIENCE_MS);
     curl_easy_setopt(p->easy, CURLOPT_HTTPHEADER, p->headers);
