@@ -146,9 +146,7 @@ static void connection_left(struct connection *c)
 
 static void deadline_passed(struct connection *c)
 {
-    // bytes of a handshake are no request, and could come for ever
-    const bool waits =
-        (c->phase == CONNECTION_NEW && !c->owner->options.tls) || c->phase == CONNECTION_IDLE;
+    const bool waits = c->phase == CONNECTION_NEW || c->phase == CONNECTION_IDLE;
     if (waits && connection_has_input(c))
         return; // its request has just come
     if (c->phase != CONNECTION_READING) {

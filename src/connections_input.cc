@@ -45,12 +45,10 @@ static void on_refusal_written(struct bufferevent *, void *arg)
 static void on_refusal_event(struct bufferevent *, short what, void *arg)
 {
     struct connection *c = static_cast<struct connection *>(arg);
-    if (what == (BEV_EVENT_READING | BEV_EVENT_EOF)) {
-        c->ended = true;                      // it may still read
-        bufferevent_enable(c->bev, EV_WRITE); // which libevent does not expect where it is TLS
-    } else {
+    if (what == (BEV_EVENT_READING | BEV_EVENT_EOF))
+        c->ended = true; // it may still read
+    else
         connection_end(c);
-    }
 }
 
 // There is no read callback, because evhttp calls it with its own argument if a deferred read is under

@@ -207,8 +207,7 @@ static void configure(SSL_CTX *context)
 {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(context, CIPHERS);
-    // a missing close_notify is an end as any other: HTTP knows where its messages end
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     // no 34 KB of buffers for each idle connection; no guess at a chain from the clients' authorities
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     // sessions live in tickets, under keys of this context, not in our memory

@@ -1,5 +1,6 @@
 // TLS without a network: which files are taken, what handshakes come to, and whose certificates count.
 #include <cstdio>
+#include <cstring>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
@@ -312,6 +313,33 @@ static void client__by_its_certificate__may_ask_or_not(void **state)
     authority_free(&other);
 }
 
+static void session__resumed__is_of_the_same_client_and_ends_with_the_files(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    f->options.client_ca = folder_put(f->folder, "ca.crt", f->authority.pem);
+    f->options.client_names = {"alice"};
+    struct tls *t = tls_good(&f->options);
+    const struct certificate bob = authority_issue(&f->authority, "bob", nullptr);
+    struct pair first = pair_begin(t, {.trusted = &f->authority, .certificate = &bob});
+    SSL_SESSION *session = SSL_get1_session(first.client.ssl);
+    tls_client_close(&first.client); // or OpenSSL takes the session for a broken one
+    pair_end(&first);
+
+    struct pair second = pair_begin(t, {.trusted = &f->authority, .session = session});
+    put_pair(f, authority_issue(&f->authority, "second", nullptr));
+    tls_reread(t);
+    struct pair third = pair_begin(t, {.trusted = &f->authority, .session = session});
+
+    assert_int_equal(SSL_session_reused(second.server), 1);
+    assert_non_null(strstr(tls_refusal(t, second.server).c_str(), "is of bob"));
+    assert_int_equal(SSL_session_reused(third.server), 0);
+    assert_string_equal(tls_refusal(t, third.server).c_str(), "This needs a client certificate.");
+    SSL_SESSION_free(session);
+    pair_end(&second);
+    pair_end(&third);
+    tls_free(t);
+}
+
 static void close__after_a_handshake__tells_the_client(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -343,6 +371,7 @@ int main()
         TEST(alpn__whatever_is_offered__is_http_1_1),
         TEST(chain__behind_the_certificate__is_sent),
         TEST(client__by_its_certificate__may_ask_or_not),
+        TEST(session__resumed__is_of_the_same_client_and_ends_with_the_files),
         TEST(close__after_a_handshake__tells_the_client),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -58,6 +58,8 @@ void tls_client_init(struct tls_client *c, const struct tls_client_options *opti
                             static_cast<unsigned>(options->protocols.size()));
     c->ssl = SSL_new(c->context);
     SSL_set_bio(c->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    if (options->session)
+        SSL_set_session(c->ssl, options->session);
     SSL_set_connect_state(c->ssl);
     go_on(c);
 }

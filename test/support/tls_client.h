@@ -5,6 +5,7 @@
 #include "certificates.h"
 
 struct ssl_ctx_st;
+struct ssl_session_st;
 struct ssl_st;
 
 struct tls_client_options {
@@ -12,6 +13,7 @@ struct tls_client_options {
     const struct certificate *certificate = nullptr; // null: none
     int version = 0;                                 // the only one, such as TLS1_1_VERSION; 0: any
     std::string protocols = "";                      // for ALPN, as on the wire
+    struct ssl_session_st *session = nullptr;        // to resume
 };
 
 struct tls_client {
