@@ -201,7 +201,9 @@ static bool take_header_line(struct http_head *h)
         return take_length(h, value);
     if (is_name(name, "Transfer-Encoding"))
         return refuse(h, 411, "Send the body with a Content-Length, not with Transfer-Encoding.");
-    if (is_name(name, "Expect") && !is_name(value, "100-continue"))
+    // evhttp takes a tab for a part of the value
+    const bool has_tab = line.find('\t') != std::string_view::npos;
+    if (is_name(name, "Expect") && (has_tab || !is_name(value, "100-continue")))
         return refuse(h, 417, "The only expectation that can be met is 100-continue.");
     return true;
 }

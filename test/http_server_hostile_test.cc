@@ -39,6 +39,7 @@ static const struct refusal_case REFUSALS[] = {
     {LINE HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411},
     {LINE HOST "Content-Length: 1048577\r\n\r\n", 413},
     {LINE HOST "Expect: wonders\r\n\r\n", 417},
+    {LINE HOST "Expect:\t100-continue\r\n\r\n", 417},
     {"GET /now HTTP/1.9\r\n" HOST "\r\n", 505},
     {"HEAD /now HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n", 400},
 };
