@@ -255,6 +255,18 @@ static bool is_last(const struct evhttp_request *req, bool must_close)
     return req->minor == 0 && !(connection && strncasecmp(connection, "keep-alive", 10) == 0);
 }
 
+// Whether the client wants this reply to be the last. evhttp would look at the begin of the first
+// Connection header only.
+static bool asks_for_close(const struct http_request *r)
+{
+    std::string list = http_request_list(r, "Connection");
+    char *rest = list.data();
+    while (const char *word = strsep(&rest, ", \t"))
+        if (strcasecmp(word, "close") == 0)
+            return true;
+    return false;
+}
+
 static void on_reply_closing(struct evhttp_request *, void *connection)
 {
     connection_done(static_cast<struct connection *>(connection), true);
@@ -268,11 +280,13 @@ static void on_reply_sent(struct evhttp_request *, void *connection)
 void http_reply(struct http_request *r, struct http_response *response)
 {
     struct evhttp_request *req = r->req;
-    const bool must_close = connection_reply(r->connection);
+    const bool must_close = connection_reply(r->connection) || asks_for_close(r);
     const bool last = is_last(req, must_close);
     add_headers(r->server, r, response);
     if (must_close) {
-        evhttp_remove_header(req->input_headers, "Connection"); // or evhttp may say keep-alive too
+        while (evhttp_remove_header(req->input_headers, "Connection") == 0) {
+            // or evhttp may say keep-alive too
+        }
         evhttp_add_header(req->output_headers, "Connection", "close");
     }
     evhttp_request_set_on_complete_cb(req, last ? on_reply_closing : on_reply_sent, r->connection);
