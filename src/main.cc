@@ -24,8 +24,9 @@
 
 // How often the end of the drain is looked for.
 constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
-// By then the first round of discovery is over.
+// By then the first round of discovery is over; and from then on, how often free memory is given back.
 constexpr struct timeval SETTLED = {.tv_sec = 2, .tv_usec = 0};
+constexpr struct timeval TRIM_INTERVAL = {.tv_sec = 5, .tv_usec = 0};
 // How often the files of TLS are read again. They are small, as those of the API server are.
 constexpr struct timeval TLS_INTERVAL = {.tv_sec = 60, .tv_usec = 0};
 // What a drain may take beyond the longest deadline of a request.
@@ -38,9 +39,10 @@ struct svc {
     struct config config;
     enum svc_state state;
     struct event_base *base;
-    struct event *on_term, *on_int, *drain_timer, *settled_timer;
+    struct event *on_term, *on_int, *drain_timer, *trim_timer;
     struct event *on_hup, *tls_timer; // null without TLS
     struct tls *tls;                  // null: plain HTTP
+    bool settled;                     // what only starting needs was given back
     struct watchdog *watchdog;
     struct tasks *tasks;
     struct http_client *http;
@@ -94,9 +96,15 @@ static void on_signal(evutil_socket_t number, short, void *arg)
     event_add(s->drain_timer, &delay);
 }
 
-static void on_settled_timer(evutil_socket_t, short, void *)
+static void on_trim_timer(evutil_socket_t, short, void *arg)
 {
-    process_trim();
+    struct svc *s = static_cast<struct svc *>(arg);
+    if (!s->settled)
+        process_trim_code();
+    s->settled = true;
+    if (api_in_flight(s->api) == 0)
+        process_trim_heap();
+    event_add(s->trim_timer, &TRIM_INTERVAL);
 }
 
 static void on_tls_event(evutil_socket_t, short, void *arg)
@@ -276,10 +284,10 @@ static void start_loop(struct svc *s)
     s->on_term = evsignal_new(s->base, SIGTERM, on_signal, s);
     s->on_int = evsignal_new(s->base, SIGINT, on_signal, s);
     s->drain_timer = evtimer_new(s->base, on_drain_timer, s);
-    s->settled_timer = evtimer_new(s->base, on_settled_timer, s);
-    if (!s->on_term || !s->on_int || !s->drain_timer || !s->settled_timer ||
+    s->trim_timer = evtimer_new(s->base, on_trim_timer, s);
+    if (!s->on_term || !s->on_int || !s->drain_timer || !s->trim_timer ||
         event_add(s->on_term, nullptr) != 0 || event_add(s->on_int, nullptr) != 0 ||
-        event_add(s->settled_timer, &SETTLED) != 0)
+        event_add(s->trim_timer, &SETTLED) != 0)
         log_fatal("out of memory: no signal events");
 }
 
@@ -299,7 +307,7 @@ static void stop(struct svc *s)
         event_free(s->tls_timer);
         event_free(s->on_hup);
     }
-    event_free(s->settled_timer);
+    event_free(s->trim_timer);
     event_free(s->drain_timer);
     event_free(s->on_int);
     event_free(s->on_term);

@@ -59,12 +59,16 @@ static int unmap_code(struct dl_phdr_info *library, size_t, void *)
 // Starting touches most of the forty libraries that curl brings along, for their symbols and
 // constructors: more than half of an idle daemon's resident memory. A debugger's breakpoints are
 // written into the code and would be lost, so a build with assertions keeps it.
-void process_trim()
+void process_trim_code()
 {
-    malloc_trim(0);
 #ifdef NDEBUG
     dl_iterate_phdr(unmap_code, nullptr);
 #else
     (void)unmap_code;
 #endif
+}
+
+void process_trim_heap()
+{
+    malloc_trim(0);
 }

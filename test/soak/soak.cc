@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <curl/curl.h>
-#include <dirent.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -50,11 +49,6 @@ static struct {
     double slowest;
 } counts;
 
-struct sample {
-    long kb; // resident
-    size_t descriptors;
-};
-
 static struct cluster the_cluster;
 static struct svc the_svc;
 static CURLM *the_multi;
@@ -66,24 +60,6 @@ static uint32_t roll(uint32_t sides)
 {
     random_state = random_state * 6364136223846793005U + 1442695040888963407U;
     return static_cast<uint32_t>(random_state >> 33) % sides;
-}
-
-static struct sample take_sample()
-{
-    struct sample s = {};
-    const std::string proc = "/proc/" + std::to_string(the_svc.daemon.pid);
-    long pages = 0;
-    FILE *file = fopen((proc + "/statm").c_str(), "re");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
-    fclose(file);
-    s.kb = pages * (sysconf(_SC_PAGESIZE) / 1024);
-    DIR *dir = opendir((proc + "/fd").c_str());
-    assert_non_null(dir);
-    while (const struct dirent *entry = readdir(dir))
-        s.descriptors += entry->d_name[0] != '.';
-    closedir(dir);
-    return s;
 }
 
 static size_t on_bytes(char *data, size_t one, size_t size, void *arg)
@@ -328,7 +304,7 @@ static void wait_for_all_nodes()
 }
 
 // An idle daemon that has one connection to each node: others were reset, and curl has noticed.
-static struct sample take_idle_sample()
+static struct usage take_idle_sample()
 {
     wait_for_all_nodes();
     change("DELETE", "/fault?node=*");
@@ -339,10 +315,10 @@ static struct sample take_idle_sample()
     wait_for_all_nodes();
     usleep(PRUNE_US);
     wait_for_all_nodes();
-    return take_sample();
+    return program_usage(&the_svc.daemon);
 }
 
-static void report(int64_t seconds, const struct sample *s)
+static void report(int64_t seconds, const struct usage *s)
 {
     printf("%4lld s: %llu requests, %llu ok, %llu 4xx, %llu 5xx, %llu left, %llu unanswered, "
            "%llu unreadable, slowest %.2f s; %llu changes; %ld KB, %zu descriptors\n",
@@ -357,11 +333,11 @@ static void report(int64_t seconds, const struct sample *s)
 }
 
 // Churn and load for that long. Returns the sample at a quarter of the time.
-static struct sample run(int64_t seconds)
+static struct usage run(int64_t seconds)
 {
     const int64_t begin_ms = clock_monotonic_ms(), end_ms = begin_ms + seconds * 1000;
     int64_t churn_ms = begin_ms, sample_ms = begin_ms + SAMPLE_MS, report_ms = begin_ms + REPORT_MS;
-    struct sample s = take_sample(), most = s, quarter = {};
+    struct usage s = program_usage(&the_svc.daemon), most = s, quarter = {};
     while (clock_monotonic_ms() < end_ms) {
         const int64_t now_ms = clock_monotonic_ms();
         turn_clients(true);
@@ -372,7 +348,7 @@ static struct sample run(int64_t seconds)
         if (now_ms < sample_ms)
             continue;
         sample_ms += SAMPLE_MS;
-        s = take_sample();
+        s = program_usage(&the_svc.daemon);
         most.kb = s.kb > most.kb ? s.kb : most.kb;
         most.descriptors = s.descriptors > most.descriptors ? s.descriptors : most.descriptors;
         if (quarter.kb == 0 && now_ms - begin_ms >= seconds * 1000 / 4)
@@ -405,14 +381,14 @@ static void daemon__after_a_bad_time__is_as_before(void **)
     the_multi = curl_multi_init();
     for (struct client &c : clients)
         c.easy = curl_easy_init();
-    const struct sample before = take_idle_sample();
+    const struct usage before = take_idle_sample();
 
-    const struct sample quarter = run(seconds);
+    const struct usage quarter = run(seconds);
     for (struct client &c : clients)
         curl_easy_cleanup(c.easy);
     curl_multi_cleanup(the_multi);
     heal();
-    const struct sample after = take_idle_sample();
+    const struct usage after = take_idle_sample();
 
     report(seconds, &after);
     printf("idle before: %ld KB, %zu descriptors; at a quarter: %ld KB, %zu descriptors; "

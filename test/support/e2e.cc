@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -148,6 +149,29 @@ int program_stop(struct program *p, int signal_number)
 {
     kill(p->pid, signal_number);
     return program_wait(p);
+}
+
+struct usage program_usage(const struct program *p)
+{
+    struct usage u = {};
+    const std::string proc = "/proc/" + std::to_string(p->pid);
+    long long user = 0, system = 0, pages = 0;
+    FILE *file = fopen((proc + "/stat").c_str(), "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file,
+                            "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld"
+                            " %*d %*d %*d %*d %*d %*d %*u %*u %lld",
+                            &user, &system, &pages),
+                     3);
+    fclose(file);
+    u.kb = static_cast<long>(pages) * (sysconf(_SC_PAGESIZE) / 1024);
+    u.cpu_ms = (user + system) * 1000 / sysconf(_SC_CLK_TCK);
+    DIR *folder = opendir((proc + "/fd").c_str());
+    assert_non_null(folder);
+    while (const struct dirent *entry = readdir(folder))
+        u.descriptors += entry->d_name[0] != '.';
+    closedir(folder);
+    return u;
 }
 
 // The rest of the line of the log that begins with `key`.

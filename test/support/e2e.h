@@ -48,6 +48,13 @@ void program_limit_descriptors(unsigned most);
 int program_wait(struct program *p, std::string *log = nullptr);
 int program_stop(struct program *p, int signal_number);
 [[nodiscard]] std::string program_log(const struct program *p);
+// What it uses of the system at present.
+struct usage {
+    long kb; // resident
+    size_t descriptors;
+    int64_t cpu_ms; // since it began
+};
+[[nodiscard]] struct usage program_usage(const struct program *p);
 // Waits until its log has `text`.
 void program_wait_for(const struct program *p, const char *text);
 
@@ -93,6 +100,9 @@ void assert_has(const std::string &text, const std::string &part);
 // Sends bytes to "host:port" of `url` and reads until the peer closes or `until` was read.
 [[nodiscard]] std::string raw_exchange(const std::string &url, const std::string &bytes,
                                        const char *until = nullptr);
+
+// Connects; -1 where nobody listens.
+[[nodiscard]] int raw_connect(const std::string &url);
 
 // Connects and sends; the socket, from which nothing was read.
 [[nodiscard]] int raw_open(const std::string &url, const std::string &bytes);

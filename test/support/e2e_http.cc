@@ -161,7 +161,7 @@ std::string reply_header(const struct reply &r, const char *name)
     return "";
 }
 
-int raw_open(const std::string &url, const std::string &bytes)
+int raw_connect(const std::string &url)
 {
     const size_t colon = url.rfind(':');
     struct sockaddr_in to = {};
@@ -171,7 +171,16 @@ int raw_open(const std::string &url, const std::string &bytes)
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const struct timeval patience = {.tv_sec = 20, .tv_usec = 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    assert_int_equal(connect(fd, reinterpret_cast<struct sockaddr *>(&to), sizeof to), 0);
+    if (connect(fd, reinterpret_cast<struct sockaddr *>(&to), sizeof to) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+int raw_open(const std::string &url, const std::string &bytes)
+{
+    const int fd = raw_connect(url);
+    assert_true(fd >= 0);
     // a peer that refuses may close before all is sent
     if (send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0)
         assert_true(errno == EPIPE || errno == ECONNRESET);
