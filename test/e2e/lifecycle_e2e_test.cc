@@ -1,5 +1,9 @@
 // The daemon as a process: bad options, signals, draining.
 #include <csignal>
+#include <cstdlib>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "cmocka_cc.h"
@@ -133,6 +137,117 @@ static void sigterm__with_a_hung_node__ends_at_the_deadline(void **)
     cluster_stop(&c);
 }
 
+// A client that asks again as soon as it has a reply, on the same connection while that is kept.
+struct busy_client {
+    int fd;
+    std::string in;
+    size_t answered, lost;
+};
+
+// Connects if need be and asks. False: nobody listens any more.
+static bool busy_client_ask(struct busy_client *c, const std::string &url, size_t i)
+{
+    const std::string path = i % 2 ? "/v1/pods" : "/version";
+    const std::string request = "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n";
+    if (c->fd < 0)
+        c->fd = raw_connect(url);
+    if (c->fd < 0)
+        return false;
+    c->in.clear();
+    if (send(c->fd, request.data(), request.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(request.size()))
+        c->lost++;
+    return true;
+}
+
+// Reads what has come. True: the reply is whole, or will never be.
+static bool busy_client_read(struct busy_client *c)
+{
+    char piece[65536];
+    const ssize_t size = recv(c->fd, piece, sizeof piece, MSG_DONTWAIT);
+    if (size > 0)
+        c->in.append(piece, static_cast<size_t>(size));
+    const size_t head = c->in.find("\r\n\r\n"), at = c->in.find("Content-Length: ");
+    const bool whole = head != std::string::npos && at < head &&
+                       c->in.size() == head + 4 + strtoul(c->in.c_str() + at + 16, nullptr, 10);
+    if (!whole && size > 0)
+        return false;
+    if (whole && c->in.compare(0, 15, "HTTP/1.1 200 OK") == 0)
+        c->answered++;
+    else
+        c->lost++;
+    if (!whole || has(c->in, "Connection: close")) {
+        close(c->fd);
+        c->fd = -1;
+    }
+    return true;
+}
+
+// Has all clients ask until nobody listens, and ends the daemon as soon as each had some replies.
+static void busy_clients_run(std::vector<struct busy_client> *clients, const struct svc *s)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 60000;
+    bool told = false;
+    size_t left = clients->size(), answered = 0;
+    for (size_t i = 0; i < clients->size(); i++)
+        assert_true(busy_client_ask(&(*clients)[i], s->url, i));
+    while (left > 0 && clock_monotonic_ms() < end_ms) {
+        std::vector<struct pollfd> sockets;
+        for (const struct busy_client &c : *clients)
+            sockets.push_back({.fd = c.fd, .events = POLLIN, .revents = 0});
+        poll(sockets.data(), sockets.size(), 100);
+        for (size_t i = 0; i < clients->size(); i++) {
+            if (sockets[i].revents == 0 || !busy_client_read(&(*clients)[i]))
+                continue;
+            answered++;
+            left -= !busy_client_ask(&(*clients)[i], s->url, i);
+        }
+        if (!told && answered >= 10 * clients->size())
+            told = kill(s->daemon.pid, SIGTERM) == 0;
+    }
+    assert_int_equal(left, 0);
+}
+
+static void sigterm__under_load__loses_no_request(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "3"});
+    struct svc s = svc_start_for(&c, 3, {"--drain-delay", "500ms"});
+    cluster_do(&c, "POST", "/fault?node=worker-1&kind=slow&after=50");
+    std::vector<struct busy_client> clients(60, {.fd = -1, .in = "", .answered = 0, .lost = 0});
+
+    busy_clients_run(&clients, &s);
+    const int64_t begin_ms = clock_monotonic_ms();
+
+    assert_int_equal(program_wait(&s.daemon), 0);
+    assert_true(clock_monotonic_ms() - begin_ms < 2000);
+    for (const struct busy_client &one : clients) {
+        assert_int_equal(one.lost, 0);
+        assert_true(one.answered > 0);
+    }
+    cluster_stop(&c);
+}
+
+static void sigterm__with_half_requests_and_idle_connections__ends_soon(void **)
+{
+    struct svc s = svc_start({"--nodes", "a=127.0.0.1:1", "--drain-delay", "0"});
+    const int silent = raw_open(s.url, "");
+    const int half = raw_open(s.url, "POST /v1/trace-session HTTP/1.1\r\nHost: x\r\n"
+                                     "Content-Length: 20\r\n\r\n{");
+    const int kept = raw_open(s.url, "GET /version HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_has(raw_read(kept, "}"), "HTTP/1.1 200 OK");
+    const int64_t begin_ms = clock_monotonic_ms();
+
+    kill(s.daemon.pid, SIGTERM);
+
+    assert_text(raw_read(silent, nullptr), "");
+    assert_has(raw_read(half, nullptr), "HTTP/1.1 408 ");
+    assert_text(raw_read(kept, nullptr), "");
+    for (const int fd : {silent, half, kept})
+        close(fd);
+    assert_int_equal(program_wait(&s.daemon), 0);
+    assert_true(clock_monotonic_ms() - begin_ms < 4000); // a request may take ten seconds otherwise
+}
+
 static void signal__a_second_one__ends_at_once(void **)
 {
     struct cluster c = cluster_start({"--nodes", "1"});
@@ -187,6 +302,8 @@ int main()
         cmocka_unit_test(sigterm__with_a_drain_delay__still_serves_meanwhile),
         cmocka_unit_test(sigterm__with_a_request_under_way__lets_it_finish),
         cmocka_unit_test(sigterm__with_a_hung_node__ends_at_the_deadline),
+        cmocka_unit_test(sigterm__under_load__loses_no_request),
+        cmocka_unit_test(sigterm__with_half_requests_and_idle_connections__ends_soon),
         cmocka_unit_test(signal__a_second_one__ends_at_once),
         cmocka_unit_test(sighup__sent__changes_nothing),
         cmocka_unit_test(log__as_json__has_one_object_a_line),
