@@ -34,6 +34,8 @@ constexpr size_t REFUSAL_MAX = 65536; // bytes kept of what is sent instead of a
 
 struct http_client {
     struct tasks *tasks;
+    struct task rest;
+    uint32_t rest_shard; // the next that is to be looked at
     struct curl_loop *loop;
     struct fetch_headers *no_headers; // for requests that bring none
     std::vector<CURL *> pool;         // easy handles at rest; the last one used is the next
@@ -422,11 +424,24 @@ bool fetch_was_sent(const struct fetch *f)
     return f->tries > 0;
 }
 
+static bool on_rest(void *arg)
+{
+    struct http_client *c = static_cast<struct http_client *>(arg);
+    return curl_loop_rest(c->loop, c->rest_shard++);
+}
+
+void http_client_rest(struct http_client *c)
+{
+    c->rest_shard = FETCH_SHARD_KUBERNETES + 1; // that one is asked all the time
+    tasks_add(c->tasks, &c->rest);
+}
+
 struct http_client *http_client_new(struct event_base *base)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         log_fatal("curl cannot be initialised");
     struct http_client *c = new http_client{};
+    c->rest = {.step = on_rest, .arg = c, .next = nullptr, .previous = nullptr};
     c->tasks = tasks_new(base);
     c->loop = curl_loop_new(base, c->tasks, on_transfer_done, c);
     c->no_headers = fetch_headers_new({});
@@ -439,6 +454,7 @@ void http_client_free(struct http_client *c)
 {
     if (!c)
         return;
+    task_remove(&c->rest);
     while (!c->live.empty())
         fetch_cancel(c->live.back());
     for (CURL *easy : c->pool)

@@ -7,6 +7,9 @@
 
 #include <cassert>
 #include <deque>
+#include <set>
+#include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
 
@@ -26,6 +29,7 @@ struct watch {
     short registered = 0;          // what libevent waits for: EV_READ, EV_WRITE; 0: nothing
     bool wanted = false;           // curl waits for it
     bool kept = false;             // a connection: curl_loop_close_socket will be called for it
+    bool fresh = false;            // one that its shard has not heard of
 };
 
 struct curl_loop {
@@ -46,6 +50,7 @@ struct shard {
     size_t transfers; // added and not removed
     bool draining;    // drain() is at work on it
     bool forgotten;   // no longer in curl_loop.shards
+    bool grown;       // has new connections since curl_loop_rest looked at it
 };
 
 static void shard_free(struct shard *s)
@@ -169,6 +174,8 @@ static int on_curl_socket(CURL *, curl_socket_t fd, int what, void *arg, void *)
         return 0;
     }
     w->shard = s;
+    s->grown |= w->fresh;
+    w->fresh = false;
     const int events =
         ((what & CURL_POLL_IN) ? EV_READ : 0) | ((what & CURL_POLL_OUT) ? EV_WRITE : 0);
     watch_start(s->loop, w, fd, static_cast<short>(events));
@@ -196,6 +203,7 @@ static struct shard *shard_new(struct curl_loop *l)
         .transfers = 0,
         .draining = false,
         .forgotten = false,
+        .grown = false,
     };
     s->timer = event_new(l->base, -1, 0, on_timer_fire, s);
     if (!s->multi || !s->timer)
@@ -259,7 +267,39 @@ void curl_loop_opened(struct curl_loop *l, curl_socket_t fd)
 {
     struct watch *w = watch_of(l, fd);
     watch_stop(w); // a descriptor that is new is not watched yet, whatever became of its last owner
-    w->kept = true;
+    w->kept = w->fresh = true;
+}
+
+// Whether it keeps more than two connections for each of its servers.
+static bool has_spares(const struct curl_loop *l, const struct shard *s)
+{
+    std::set<std::string> servers;
+    size_t connections = 0;
+    for (size_t fd = 0; fd < l->watches.size(); fd++) {
+        const struct watch &w = l->watches[fd];
+        struct sockaddr_storage address = {};
+        socklen_t size = sizeof address;
+        if (!w.kept || w.shard != s)
+            continue;
+        connections++;
+        if (getpeername(static_cast<int>(fd), reinterpret_cast<struct sockaddr *>(&address),
+                        &size) == 0)
+            servers.emplace(reinterpret_cast<const char *>(&address), size);
+    }
+    return connections > 2 * servers.size();
+}
+
+bool curl_loop_rest(struct curl_loop *l, uint32_t number)
+{
+    if (number >= l->shards.size())
+        return false;
+    struct shard *s = l->shards[number];
+    if (!s || !s->grown || s->transfers > 0)
+        return true;
+    s->grown = false;
+    if (has_spares(l, s))
+        curl_loop_forget(l, number);
+    return true;
 }
 
 int curl_loop_close_socket(void *loop, curl_socket_t fd)

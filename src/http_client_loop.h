@@ -30,6 +30,10 @@ void curl_loop_free(struct curl_loop *l);
 // Closes the kept connections of a shard; its transfers go on, new ones get new connections.
 void curl_loop_forget(struct curl_loop *l, uint32_t number);
 
+// Closes the connections of that shard where many requests at once have left more behind than one after
+// the other need. False: there is no shard of that number, nor of a higher one.
+bool curl_loop_rest(struct curl_loop *l, uint32_t number);
+
 // Tells that curl has made a socket for a connection: for CURLOPT_SOCKOPTFUNCTION.
 void curl_loop_opened(struct curl_loop *l, curl_socket_t fd);
 

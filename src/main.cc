@@ -26,7 +26,7 @@
 constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
 // By then the first round of discovery is over; and from then on, how often free memory is given back.
 constexpr struct timeval SETTLED = {.tv_sec = 2, .tv_usec = 0};
-constexpr struct timeval TRIM_INTERVAL = {.tv_sec = 5, .tv_usec = 0};
+constexpr struct timeval TRIM_INTERVAL = {.tv_sec = 4, .tv_usec = 0};
 // How often the files of TLS are read again. They are small, as those of the API server are.
 constexpr struct timeval TLS_INTERVAL = {.tv_sec = 60, .tv_usec = 0};
 // What a drain may take beyond the longest deadline of a request.
@@ -42,6 +42,7 @@ struct svc {
     struct event *on_term, *on_int, *drain_timer, *trim_timer;
     struct event *on_hup, *tls_timer; // null without TLS
     struct tls *tls;                  // null: plain HTTP
+    bool idle;                        // no request was under way when that was looked at last
     bool settled;                     // what only starting needs was given back
     struct watchdog *watchdog;
     struct tasks *tasks;
@@ -102,8 +103,12 @@ static void on_trim_timer(evutil_socket_t, short, void *arg)
     if (!s->settled)
         process_trim_code();
     s->settled = true;
-    if (api_in_flight(s->api) == 0)
+    const bool idle = api_in_flight(s->api) == 0;
+    if (idle)
         process_trim_heap();
+    if (idle && s->idle)
+        http_client_rest(s->http);
+    s->idle = idle;
     event_add(s->trim_timer, &TRIM_INTERVAL);
 }
 

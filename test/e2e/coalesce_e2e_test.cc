@@ -1,4 +1,6 @@
 // Many clients that ask the same at the same time.
+#include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "cmocka_cc.h"
@@ -182,6 +184,31 @@ static void node__that_hangs__costs_nobody_more_than_the_deadline(void **)
     }
 }
 
+static size_t open_connections()
+{
+    const std::string stats = cluster_do(&the_cluster, "GET", "/stats?node=worker-1");
+    return strtoul(stats.c_str() + stats.find("\"open\":") + strlen("\"open\":"), nullptr, 10);
+}
+
+// What many requests at once left behind is not kept.
+static void connections__after_a_rush__are_few_again(void **)
+{
+    slow_down("*", "300");
+    std::vector<struct pending *> all;
+    for (int i = 0; i < 30; i++)
+        all.push_back(http_start("GET", the_svc.url + "/v1/pods?x=" + std::to_string(i)));
+    for (struct pending *p : all)
+        assert_int_equal(http_finish(p).status, 200);
+    assert_true(open_connections() >= 30);
+
+    cluster_wait_for(&the_cluster, "/stats?node=worker-1", "\"open\":0,");
+
+    heal(nullptr);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(http_get(the_svc.url + "/v1/pods").status, 200);
+    assert_int_equal(open_connections(), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, heal, heal)
 
 int main()
@@ -194,6 +221,7 @@ int main()
         TEST(clients__that_leave__take_nothing_from_the_others),
         TEST(client__that_leaves_a_hanging_node__keeps_nobody_waiting),
         TEST(client__that_leaves_while_it_waits__leaves_nothing),
+        TEST(connections__after_a_rush__are_few_again),
         TEST(node__that_hangs__costs_nobody_more_than_the_deadline),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);
