@@ -14,6 +14,9 @@
 #include "log.h"
 #include "tasks.h"
 
+constexpr size_t UNDER_WAY_MAX = 2;   // broadcasts for the same, as long as they end soon
+constexpr int64_t WAIT_MAX_MS = 1000; // for one of them
+
 // One client. Lives from coalescer_ask to `done`, or to ticket_cancel.
 struct ticket {
     struct group *group;
@@ -179,12 +182,12 @@ static void on_timer(evutil_socket_t, short, void *arg)
     begin_next(static_cast<struct group *>(arg));
 }
 
-static bool is_under_way(const struct group *g)
+static size_t under_way(const struct group *g)
 {
+    size_t count = 0;
     for (const struct flight &f : g->flights)
-        if (f.broadcast)
-            return true;
-    return false;
+        count += f.broadcast != nullptr;
+    return count;
 }
 
 struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *request,
@@ -199,11 +202,11 @@ struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *requ
     blob_unref(g->request.body); // of one who has left
     g->request = *request;
     blob_ref(request->body);
-    if (!is_under_way(g)) {
+    if (under_way(g) < UNDER_WAY_MAX) {
         begin_next(g);
         return t;
     }
-    const int64_t ms = request->timeout_ms / 4;
+    const int64_t ms = std::min(request->timeout_ms / 4, WAIT_MAX_MS);
     const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     evtimer_add(g->timer, &after);
     return t;
@@ -218,7 +221,7 @@ void ticket_cancel(struct ticket *t)
         flight_free(f);
     if (g->waiting.empty())
         event_del(g->timer);
-    else if (!is_under_way(g)) // what they waited for has just been given up
+    else if (under_way(g) < UNDER_WAY_MAX) // what they waited for has just been given up
         begin_next(g);
     delete t;
     group_settle(g);
