@@ -21,6 +21,22 @@ struct authority {
     SSL_CTX *context;
 };
 
+// Files and folders that were to be trusted besides what was given: curl calls these, in the place of the
+// library's own.
+static unsigned trusted_files, trusted_folders;
+
+int X509_STORE_load_file(X509_STORE *, const char *)
+{
+    trusted_files++;
+    return 1;
+}
+
+int X509_STORE_load_path(X509_STORE *, const char *)
+{
+    trusted_folders++;
+    return 1;
+}
+
 // Not EVP_EC_gen: a macro with a cast that our warnings refuse.
 static EVP_PKEY *key_new()
 {
@@ -129,6 +145,43 @@ static void https__authority_given__is_trusted_and_the_connection_kept(void **)
     authority_free(&a);
 }
 
+// curl's own default is to trust a folder in addition.
+static void https__authority_given__is_all_that_is_trusted(void **)
+{
+    struct authority a = authority_new("IP:127.0.0.1");
+    struct fetching s = tls_begin(&a);
+
+    trusted_files = trusted_folders = 0;
+    assert_int_equal(tls_get(&s, &a.pem).status, FETCH_DONE);
+
+    assert_int_equal(trusted_files, 0);
+    assert_int_equal(trusted_folders, 0);
+    fetching_end(&s);
+    authority_free(&a);
+}
+
+// What the client offered, each name behind its length.
+static int on_offer(SSL *, const unsigned char **, unsigned char *, const unsigned char *names,
+                    unsigned size, void *arg)
+{
+    static_cast<std::string *>(arg)->assign(reinterpret_cast<const char *>(names), size);
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+static void https__protocols_offered__are_http_1_1_alone(void **)
+{
+    struct authority a = authority_new("IP:127.0.0.1");
+    struct fetching s = tls_begin(&a);
+    std::string offered = "none";
+    SSL_CTX_set_alpn_select_cb(a.context, on_offer, &offered);
+
+    assert_int_equal(tls_get(&s, &a.pem).status, FETCH_DONE);
+
+    assert_string_equal(offered.c_str(), "\x08http/1.1");
+    fetching_end(&s);
+    authority_free(&a);
+}
+
 static void https__another_authority_or_none__is_refused(void **)
 {
     struct authority a = authority_new("IP:127.0.0.1");
@@ -208,6 +261,8 @@ int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(https__authority_given__is_trusted_and_the_connection_kept),
+        cmocka_unit_test(https__authority_given__is_all_that_is_trusted),
+        cmocka_unit_test(https__protocols_offered__are_http_1_1_alone),
         cmocka_unit_test(https__another_authority_or_none__is_refused),
         cmocka_unit_test(https__certificate_for_another_address__is_refused),
         cmocka_unit_test(https__server_of_old_tls__is_refused),
