@@ -42,6 +42,8 @@ static void follow_key(struct json_stream *s, char c, bool opens)
 // Where an object that is to be given away may begin.
 static bool may_begin(const struct json_stream *s)
 {
+    if (s->in_string)
+        return false;
     return s->form == JSON_STREAM_OBJECTS ? s->depth == 0 : s->in_items && s->depth == 2;
 }
 

@@ -78,6 +78,7 @@ static void list__items__are_given_and_the_rest_is_kept(void **)
         {"{\"m\":{\"items\":[{}]}}", 0, "{\"m\":{\"items\":[{}]}}"},
         {"{\"items\":{\"a\":[{}]},\"n\":[{}]}", 0, "{\"items\":{\"a\":[{}]},\"n\":[{}]}"},
         {"{\"items\":[[{}],1,{}]}", 1, "{\"items\":[[{}],1,0]}"},
+        {"{\"items\":[\"}{\",{}]}", 1, "{\"items\":[\"}{\",0]}"},
     };
     struct fixture f = {};
     for (const auto &row : table)
