@@ -71,6 +71,20 @@ static void item__nulls_and_wrong_types__are_as_if_absent(void **)
     }
 }
 
+static void item__unknown_and_repeated_members__change_nothing(void **)
+{
+    struct kube_item item;
+
+    assert_true(parse(KUBE_PODS,
+                      R"({"later":[{"a":{}}],"metadata":{"name":"a","name":"b","namespace":"n",
+        "managedFields":[{"fieldsV1":{"f:metadata":{}}}]},"metadata":{"name":"c"},
+        "Metadata":{"name":"d"},"status":{"podIP":"10.0.0.1","podIP":"10.0.0.2"}})",
+                      &item));
+
+    assert_string_equal(item.key.c_str(), "n/a");
+    assert_string_equal(item.pod.ip.c_str(), "10.0.0.1");
+}
+
 static void item__not_one__is_refused(void **)
 {
     static const char *const table[] = {
@@ -286,6 +300,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pod__whole__is_reduced),
         cmocka_unit_test(item__nulls_and_wrong_types__are_as_if_absent),
+        cmocka_unit_test(item__unknown_and_repeated_members__change_nothing),
         cmocka_unit_test(item__not_one__is_refused),
         cmocka_unit_test(list_end__table__is_read_or_refused),
         cmocka_unit_test(event__table__is_read_or_refused),

@@ -1,4 +1,6 @@
 // The daemon's watches: what changes in the cluster is known at once, whatever becomes of a stream.
+#include <csignal>
+
 #include "clock.h"
 #include "cmocka_cc.h"
 #include "e2e.h"
@@ -238,6 +240,28 @@ static void watches__that_end_at_once__are_asked_for_once_a_second(void **)
     cluster_stop(&c);
 }
 
+// Its connections stand and its watches are silent, as they are where nothing happens.
+static void server__that_hangs__is_noticed_and_watched_anew(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "2"});
+    struct svc s = svc_watching(&c, 2, {"--verbose"});
+    assert_int_equal(kill(c.sim.pid, SIGSTOP), 0);
+    program_wait_for(&s.daemon, "the API server does not answer, the watches are begun anew");
+    assert_int_equal(http_get(s.url + "/readyz").status, 200);
+    assert_true(number_of(&s, "age-ms") >= 9000);
+    assert_int_equal(count_of(http_get(s.url + "/v1/tracer-nodes").body, "\"ready\":true"), 2);
+
+    assert_int_equal(kill(c.sim.pid, SIGCONT), 0);
+    wait_for_count(&c, "endpointslices", "watches", 2);
+    ready(&c, "worker-1", false);
+    wait_for_node(&s, "worker-1", "\"ready\":false");
+
+    assert_int_equal(number_of(&s, "lists"), 2);
+    assert_true(number_of(&s, "age-ms") < 9000);
+    svc_stop(&s);
+    cluster_stop(&c);
+}
+
 // Only where nothing else is asked of /version.
 static void redirect__of_a_watch__is_not_followed(void **)
 {
@@ -268,6 +292,7 @@ int main()
         cmocka_unit_test(server__busy__is_left_alone_for_as_long_as_it_says),
         cmocka_unit_test(stream__without_sense__is_a_list_afresh),
         cmocka_unit_test(watches__that_end_at_once__are_asked_for_once_a_second),
+        cmocka_unit_test(server__that_hangs__is_noticed_and_watched_anew),
         cmocka_unit_test(redirect__of_a_watch__is_not_followed),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
