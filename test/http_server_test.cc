@@ -149,8 +149,8 @@ static void request_with_connection_close__ends_the_connection(void **state)
     struct server_fixture *f = server_fixture_of(state);
     const char *const heads[] = {"GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
                                  "GET /now HTTP/1.1\r\nHost: x\r\nConnection: TE, Close\r\n\r\n",
-                                 "GET /now HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n"
-                                 "Connection:\tclose\r\n\r\n",
+                                 ("GET /now HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n"
+                                  "Connection:\tclose\r\n\r\n"),
                                  "GET /now HTTP/1.0\r\n\r\n"};
     for (const char *head : heads) {
         struct raw_client c;
