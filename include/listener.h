@@ -31,9 +31,8 @@ void listener_forget(struct listener *l);
 typedef bool (*listener_fn)(void *arg);
 void listener_on_no_descriptor(struct listener *l, listener_fn fn, void *arg);
 
-// To be called for each connection that is accepted: a turn of the loop takes a few only. `cost` is what
-// one costs soon, in units of some 30 us.
-void listener_accepted(struct listener *l, int cost);
+// To be called for each connection that is accepted: a turn of the loop takes a few only.
+void listener_accepted(struct listener *l);
 
 // Takes no more clients: a connect is not answered, as if it was lost on the way. Those who have
 // connected are still accepted, which closing would not do: it resets them.

@@ -13,14 +13,13 @@
 
 // evhttp's own limits are above ours, so that its HTML error pages are never seen.
 static const ev_ssize_t LIMIT_SLACK = 8192;
-static const int TLS_ACCEPT_COST = 8; // a handshake follows, and others wait while it is made
 static const struct timeval NEXT_TURN = {0, 0};
 static const int64_t STOP_MS = 200; // to accept those who wait already
 
 static struct bufferevent *on_evhttp_accept(struct event_base *, void *arg)
 {
     const struct http_server *s = static_cast<struct http_server *>(arg);
-    listener_accepted(s->listener, s->options.tls ? TLS_ACCEPT_COST : 1);
+    listener_accepted(s->listener);
     return connections_accept(s->connections);
 }
 

@@ -27,7 +27,7 @@ static const int BACKLOG = 1024;
 static const struct timeval BACK_OFF = {0, 200000};
 static const struct timeval NEXT_TURN = {0, 0};
 static const int64_t LOG_INTERVAL_MS = 10000;
-static const int COST_PER_TURN = 32; // about a millisecond
+static const int ACCEPTS_PER_TURN = 32; // about a millisecond
 
 struct listener {
     std::vector<struct evconnlistener *> sockets;
@@ -35,7 +35,7 @@ struct listener {
     struct event *next_turn; // pending while connections of this turn were accepted
     listener_fn on_no_descriptor;
     void *arg;
-    int accepted; // in this turn, what it costs
+    int accepted; // in this turn
     int spare;    // a descriptor for one that must be accepted; -1: it was given up
     uint16_t port;
     bool given;
@@ -58,7 +58,7 @@ static struct listener *find_listener(const struct evconnlistener *socket)
 
 static void update(struct listener *l)
 {
-    const bool wanted = !l->paused && !l->failing && l->accepted < COST_PER_TURN;
+    const bool wanted = !l->paused && !l->failing && l->accepted < ACCEPTS_PER_TURN;
     for (struct evconnlistener *socket : l->sockets) {
         if (wanted)
             evconnlistener_enable(socket);
@@ -74,12 +74,11 @@ static void on_next_turn(evutil_socket_t, short, void *arg)
     update(l);
 }
 
-void listener_accepted(struct listener *l, int cost)
+void listener_accepted(struct listener *l)
 {
-    if (l->accepted == 0)
+    if (l->accepted++ == 0)
         event_add(l->next_turn, &NEXT_TURN);
-    l->accepted += cost;
-    if (l->accepted >= COST_PER_TURN)
+    if (l->accepted >= ACCEPTS_PER_TURN)
         update(l);
 }
 

@@ -1,5 +1,4 @@
 // The REST listener with TLS, over real sockets: what is different from plain HTTP.
-#include <algorithm>
 #include <csignal>
 #include <string>
 
@@ -359,28 +358,6 @@ static void places__all_taken_by_silent_connections__are_made_free(void **state)
         raw_client_fini(&one);
 }
 
-// A rush of clients is let in a few at a time: their handshakes would be one long turn.
-static void rush__of_clients__is_spread_over_turns(void **state)
-{
-    struct server_fixture *f = server_fixture_of(state);
-    struct raw_client rush[24];
-    for (struct raw_client &c : rush)
-        raw_client_init(&c, f->base, f->port);
-
-    size_t before = 0, most = 0;
-    for (int i = 0; i < 1000 && before < 24; i++) {
-        event_base_loop(f->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        const size_t now = http_server_connections(f->server);
-        most = std::max(most, now - before);
-        before = now;
-    }
-
-    assert_int_equal(before, 24);
-    assert_true(most <= 4);
-    for (struct raw_client &c : rush)
-        raw_client_fini(&c);
-}
-
 static void server__freed_in_the_middle__leaves_nothing(void **state)
 {
     struct server_fixture *f = server_fixture_of(state);
@@ -449,7 +426,6 @@ int main()
         TEST(plain_http__on_the_port__is_told_what_is_wrong),
         TEST(garbage__instead_of_a_handshake__is_ended),
         TEST(places__all_taken_by_silent_connections__are_made_free),
-        TEST(rush__of_clients__is_spread_over_turns),
         TEST(server__freed_in_the_middle__leaves_nothing),
     };
     return cmocka_run_group_tests(tests, make_certificate, remove_certificate);
