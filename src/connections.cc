@@ -223,7 +223,7 @@ static void on_sweep(evutil_socket_t, short, void *arg)
     sweep_pending(cs);
     while (cs->stopping && connections_end_stalled(cs)) {
     }
-    connections_make_room(cs);
+    connections_make_room(cs, 0);
     if (!cs->all.empty())
         connections_sweep_later(cs);
 }
@@ -271,6 +271,7 @@ static struct bufferevent *bufferevent_for(struct connections *cs)
 
 struct bufferevent *connections_accept(struct connections *cs)
 {
+    connections_make_room(cs, 1); // before, or it could be the new one that ends
     struct connection *c = new connection{};
     c->owner = cs;
     c->bev = bufferevent_for(cs);
@@ -283,7 +284,6 @@ struct bufferevent *connections_accept(struct connections *cs)
     cs->all.emplace(c->bev, c);
     if (!event_pending(cs->sweep, EV_TIMEOUT, nullptr))
         connections_sweep_later(cs);
-    connections_make_room(cs);
     return c->bev;
 }
 

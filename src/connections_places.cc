@@ -81,11 +81,11 @@ static bool evict(struct connections *cs)
     return false;
 }
 
-void connections_make_room(struct connections *cs)
+void connections_make_room(struct connections *cs, size_t coming)
 {
-    while (cs->all.size() >= places(cs) && evict(cs)) {
+    while (cs->all.size() + coming >= places(cs) && evict(cs)) {
     }
-    const bool full = cs->all.size() >= places(cs);
+    const bool full = cs->all.size() + coming >= places(cs);
     if (full == cs->full)
         return;
     cs->full = full;
@@ -99,6 +99,6 @@ bool connections_no_descriptor(struct connections *cs)
     const size_t busy = cs->in[CONNECTION_PENDING].size() + cs->in[CONNECTION_SENDING].size();
     cs->affordable = std::max(open - std::min(open, open / 8 + 1), busy + 1);
     cs->scarce_end_ms = clock_monotonic_ms() + SCARCE_MS;
-    connections_make_room(cs);
+    connections_make_room(cs, 0);
     return cs->all.size() < open;
 }

@@ -96,8 +96,9 @@ void connection_linger(struct connection *c);
 
 // ---- connections_places.cc
 
-// Ends what must end for one more connection, and tells the user whether one more can be taken.
-void connections_make_room(struct connections *cs);
+// Ends what must end for one more connection than there are with those that are `coming`, and tells the
+// user whether one more can be taken.
+void connections_make_room(struct connections *cs, size_t coming);
 
 // Ends the connection whose client has not taken a byte of its reply for longest. False: there is none.
 bool connections_end_stalled(struct connections *cs);
