@@ -219,7 +219,8 @@ static void namespace__given__is_all_that_is_asked_for(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
     cluster_do(&c, "POST", "/node?name=far&namespace=elsewhere");
-    struct svc s = svc_watching(&c, 2, {"--namespace", "contrace"});
+    // a long poll: two checks that a busy machine answers late begin new watches
+    struct svc s = svc_watching(&c, 2, {"--namespace", "contrace", "--poll", "10s"});
     cluster_do(&c, "POST", "/node?name=farther&namespace=elsewhere");
     cluster_do(&c, "POST", "/node?name=near");
     wait_for_node(&s, "near", "\"ready\":true");
