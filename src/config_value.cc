@@ -1,0 +1,162 @@
+// What the values of options are made of, each kind with what it takes.
+#include <algorithm>
+
+#include "address.h"
+#include "config_row.h"
+#include "kube_url.h"
+#include "units.h"
+
+static bool parse_bool(const std::string &text, bool *value)
+{
+    std::string low;
+    for (const char c : text)
+        low += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    for (const char *yes : {"1", "t", "true", "y", "yes", "on"})
+        if (low == yes)
+            return *value = true, true;
+    for (const char *no : {"0", "f", "false", "n", "no", "off"})
+        if (low == no)
+            return *value = false, true;
+    return false;
+}
+
+// A name goes into headers and URLs of others: visible ASCII without the separators.
+static bool node_name_is_fine(const std::string &name)
+{
+    for (const char c : name)
+        if (c <= ' ' || c > '~' || c == ',' || c == '=' || c == '"' || c == '\\')
+            return false;
+    return !name.empty();
+}
+
+// One entry of --nodes; false: `error` says what it takes.
+static bool parse_node(const std::string &entry, struct config *c, std::string *error)
+{
+    const size_t equals = entry.find('=');
+    const std::string where = equals == std::string::npos ? entry : entry.substr(equals + 1);
+    const std::string name = entry.substr(0, equals);
+    struct address address;
+    if (!node_name_is_fine(name) || !address_parse_named(where, &address)) {
+        *error = "NAME=HOST:PORT or HOST:PORT, separated by commas; this entry is not: " + entry;
+        return false;
+    }
+    for (const struct config_node &other : c->nodes) {
+        if (other.name != name)
+            continue;
+        *error = "each node once; this name is there twice: " + name;
+        return false;
+    }
+    c->nodes.push_back({.name = name, .host = address.host, .port = address.port});
+    return true;
+}
+
+static bool parse_nodes(const std::string &text, struct config *c, std::string *error)
+{
+    c->nodes.clear();
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t comma = std::min(text.find(',', begin), text.size());
+        if (!parse_node(text.substr(begin, comma - begin), c, error))
+            return false;
+        begin = comma + 1;
+    }
+    return true;
+}
+
+static bool parse_names(const std::string &text, std::vector<std::string> *names)
+{
+    names->clear();
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t comma = std::min(text.find(',', begin), text.size());
+        names->push_back(text.substr(begin, comma - begin));
+        if (names->back().empty())
+            return false;
+        begin = comma + 1;
+    }
+    return true;
+}
+
+static bool parse_number(const struct option_row &row, const std::string &text, struct config *c,
+                         std::string *error)
+{
+    int64_t value = 0;
+    bool good = false;
+    std::string takes;
+    if (row.kind == KIND_DURATION) {
+        good = units_parse_duration(text, &value);
+        takes = "a duration from " + units_duration_text(row.least) + " to " +
+                units_duration_text(row.most) + ", such as 10 (seconds), 250ms or 1m";
+    } else if (row.kind == KIND_SIZE) {
+        good = units_parse_size(text, &value);
+        takes = "a size from " + units_size_text(row.least) + " to " + units_size_text(row.most) +
+                ", such as 4096 (bytes), 64KiB or 1MiB";
+    } else {
+        good = units_parse_count(text, &value);
+        takes =
+            "a whole number from " + std::to_string(row.least) + " to " + std::to_string(row.most);
+    }
+    if (!good || value < row.least || value > row.most) {
+        *error = takes;
+        return false;
+    }
+    c->*row.number = value;
+    return true;
+}
+
+bool config_set_value(const struct option_row &row, const std::string &text, struct config *c,
+                      std::string *error)
+{
+    struct address address;
+    struct kube_selector selector;
+    std::string server;
+    if (text.empty() && row.standard) {
+        *error = "a value; without the flag it is " + std::string(row.standard);
+        return false;
+    }
+    switch (row.kind) {
+    case KIND_TEXT: break;
+    case KIND_BOOL:
+        *error = "1, true, yes, on or 0, false, no, off";
+        return parse_bool(text, &(c->*row.flag_value));
+    case KIND_ADDRESS:
+        if (!address_parse(text, &address, error))
+            return false;
+        break;
+    case KIND_DURATION:
+    case KIND_SIZE:
+    case KIND_COUNT: return parse_number(row, text, c, error);
+    case KIND_NODES: return parse_nodes(text, c, error);
+    case KIND_URL:
+        if (!kube_server_parse(text, &server, error))
+            return false;
+        break;
+    case KIND_LABELS:
+        if (!kube_labels_check(text, error))
+            return false;
+        break;
+    case KIND_FIELDS:
+        if (!kube_selector_parse(text, &selector, error))
+            return false;
+        break;
+    case KIND_NAMESPACE:
+        *error = "a name of small letters, digits and '-', at most 63, or nothing for all";
+        if (!text.empty() && !kube_name_check(text))
+            return false;
+        break;
+    case KIND_LOG_FORMAT:
+        *error = "text or json";
+        c->log_format = text == "json" ? LOG_AS_JSON : LOG_AS_TEXT;
+        return text == "json" || text == "text";
+    case KIND_FILE: // one that is empty by mistake must not turn TLS off
+        *error = "the name of a file";
+        if (text.empty())
+            return false;
+        break;
+    case KIND_NAMES:
+        *error = "names separated by commas";
+        return parse_names(text, &(c->*row.list));
+    case KIND_HELP:
+    case KIND_VERSION: return true;
+    }
+    c->*row.text = text;
+    return true;
+}
