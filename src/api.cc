@@ -1,18 +1,15 @@
-// The routes of the REST API. Owns the requests that wait for a broadcast.
+// The routes of the REST API.
 #include "api.h"
 
-#include <cassert>
 #include <string>
-#include <unordered_set>
 
 #include "blob.h"
 #include "budget.h"
 #include "clock.h"
-#include "coalesce.h"
 #include "discovery.h"
+#include "exchange.h"
 #include "http_response.h"
 #include "http_server.h"
-#include "log.h"
 #include "nodes.h"
 #include "problem.h"
 #include "query.h"
@@ -20,23 +17,9 @@
 #include "status.h"
 #include "watchdog.h"
 
-constexpr size_t MOST_LOGGED = 512; // bytes of a target
-
-// A request that waits for its broadcast. Lives from start_broadcast to on_broadcast_done, or until its
-// client leaves and the broadcast is cancelled.
-struct exchange {
-    struct api *api;
-    struct http_request *request; // null: the client has left
-    struct ticket *ticket;
-    bool mutation;
-    std::string label;  // for the log: request id, method and target
-    int64_t started_ms; // monotonic
-};
-
 struct api {
     struct api_options options;
-    struct coalescer *coalescer;
-    std::unordered_set<struct exchange *> exchanges; // under way
+    struct exchanges *exchanges;
     bool draining;
 };
 
@@ -58,17 +41,13 @@ constexpr unsigned bit(enum http_method method)
 
 struct api *api_new(const struct api_options *options)
 {
-    struct api *a =
-        new api{.options = *options, .coalescer = nullptr, .exchanges = {}, .draining = false};
-    a->coalescer = coalescer_new(&a->options.broadcast);
-    return a;
+    return new api{
+        .options = *options, .exchanges = exchanges_new(&options->broadcast), .draining = false};
 }
 
 void api_free(struct api *a)
 {
-    coalescer_free(a->coalescer);
-    for (struct exchange *e : a->exchanges)
-        delete e;
+    exchanges_free(a->exchanges);
     delete a;
 }
 
@@ -79,7 +58,7 @@ void api_drain(struct api *a)
 
 size_t api_in_flight(const struct api *a)
 {
-    return a->exchanges.size();
+    return exchanges_count(a->exchanges);
 }
 
 static void reply_problem(struct http_request *request, int status, const std::string &detail)
@@ -143,110 +122,17 @@ static void handle_tracer_nodes(struct api *a, struct http_request *request)
                                watchdog_longest_ms(a->options.watchdog)));
 }
 
-static void exchange_free(struct exchange *e)
-{
-    e->api->exchanges.erase(e);
-    delete e;
-}
-
-// A mutation is always in the log, everything else with --verbose, what failed in either case.
-static void log_exchange(const struct exchange *e, const struct http_response *response)
-{
-    const std::string nodes = response->headers.empty() ? "" : response->headers[0].value;
-    const long long ms = clock_monotonic_ms() - e->started_ms;
-    const char *left = e->request ? "" : ", client had left";
-    if (e->mutation || response->status >= 500)
-        log_info("%s: %d in %lld ms, nodes %s%s", e->label.c_str(), response->status, ms,
-                 nodes.c_str(), left);
-    else
-        log_debug("%s: %d in %lld ms, nodes %s%s", e->label.c_str(), response->status, ms,
-                  nodes.c_str(), left);
-}
-
-static void on_broadcast_done(void *arg, struct http_response *response)
-{
-    struct exchange *e = static_cast<struct exchange *>(arg);
-    log_exchange(e, response);
-    if (e->request)
-        http_reply(e->request, response);
-    exchange_free(e);
-}
-
-// A GET that nobody waits for ends at once; a mutation that has begun is brought to its end.
-static void on_client_gone(void *arg)
-{
-    struct exchange *e = static_cast<struct exchange *>(arg);
-    e->request = nullptr;
-    if (e->mutation)
-        return;
-    log_debug("%s: client left", e->label.c_str());
-    ticket_cancel(e->ticket);
-    exchange_free(e);
-}
-
-// What nodes are told besides method, path and body. Credentials and cookies stay here.
-static std::vector<std::string> forwarded_headers(const struct http_request *request)
-{
-    std::vector<std::string> lines;
-    // "Name:" keeps the HTTP client from adding a value of its own
-    for (const char *name : {"Accept", "Content-Type"})
-        lines.push_back(std::string(name) + ": " + http_request_list(request, name));
-    for (const char *name : {"traceparent", "tracestate"}) {
-        const std::string value = http_request_list(request, name);
-        if (!value.empty())
-            lines.push_back(std::string(name) + ": " + value);
-    }
-    lines.push_back(std::string("X-Request-Id: ") + http_request_id(request));
-    return lines;
-}
-
-static struct request_kind kind_of(const struct http_request *request)
-{
-    const enum http_method method = http_request_method(request);
-    const struct blob *body = http_request_body(request);
-    return {.mutation = method != HTTP_GET && method != HTTP_HEAD,
-            .creates = method == HTTP_POST,
-            .stops = method == HTTP_DELETE ||
-                     (method == HTTP_PUT && session_put_stops(body->data, body->size))};
-}
-
-static void start_broadcast(struct api *a, struct http_request *request, struct query *query)
-{
-    const enum http_method method = http_request_method(request);
-    struct broadcast_request ask = {
-        .method = http_method_name(method == HTTP_HEAD ? HTTP_GET : method),
-        .target = query->forward,
-        .headers = forwarded_headers(request),
-        .body = http_request_body(request),
-        .timeout_ms = query->timeout_ms ? query->timeout_ms : a->options.timeout_ms,
-        .names_nodes = query->names_nodes,
-        .only = query->nodes,
-        .options = {.kind = kind_of(request),
-                    .partial_deny = query->partial_deny,
-                    .view_nodes = query->view_nodes},
-    };
-    struct exchange *e = new exchange{
-        .api = a,
-        .request = request,
-        .ticket = nullptr,
-        .mutation = ask.options.kind.mutation,
-        .label = std::string("request ") + http_request_id(request) + " " +
-                 http_method_name(method) + " " +
-                 std::string(http_request_target(request)).substr(0, MOST_LOGGED),
-        .started_ms = clock_monotonic_ms(),
-    };
-    a->exchanges.insert(e);
-    http_request_on_gone(request, on_client_gone, e);
-    e->ticket = coalescer_ask(a->coalescer, &ask, on_broadcast_done, e);
-}
-
 static void handle_broadcast(struct api *a, struct http_request *request)
 {
     struct query query;
     std::string error;
-    if (!query_parse(http_request_target(request), a->options.max_timeout_ms, &query, &error))
+    const bool good =
+        query_parse(http_request_target(request), a->options.max_timeout_ms, &query, &error);
+    if (good && query.timeout_ms == 0)
+        query.timeout_ms = a->options.timeout_ms;
+    if (!good)
         reply_problem(request, 400, error);
-    else if (a->exchanges.size() >= a->options.max_requests)
+    else if (exchanges_count(a->exchanges) >= a->options.max_requests)
         reply_problem(request, 503,
                       "too many requests under way (" + std::to_string(a->options.max_requests) +
                           "); try again");
@@ -254,7 +140,7 @@ static void handle_broadcast(struct api *a, struct http_request *request)
         reply_problem(request, 503,
                       "the replies that are held leave no memory for another; try again");
     else
-        start_broadcast(a, request, &query);
+        exchange_start(a->exchanges, request, &query);
 }
 
 static void handle_session_create(struct api *a, struct http_request *request)

@@ -1,0 +1,150 @@
+// Requests that wait for a broadcast.
+#include "exchange.h"
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "blob.h"
+#include "clock.h"
+#include "coalesce.h"
+#include "http_response.h"
+#include "http_server.h"
+#include "log.h"
+#include "query.h"
+#include "session.h"
+
+constexpr size_t MOST_LOGGED = 512; // bytes of a target
+
+// Lives from exchange_start to on_broadcast_done, or until its client leaves and the broadcast is cancelled.
+struct exchange {
+    struct exchanges *all;
+    struct http_request *request; // null: the client has left
+    struct ticket *ticket;
+    bool mutation;
+    std::string label;  // for the log: request id, method and target
+    int64_t started_ms; // monotonic
+};
+
+struct exchanges {
+    struct broadcast_context context;
+    struct coalescer *coalescer;
+    std::unordered_set<struct exchange *> under_way;
+};
+
+struct exchanges *exchanges_new(const struct broadcast_context *context)
+{
+    struct exchanges *x = new exchanges{.context = *context, .coalescer = nullptr, .under_way = {}};
+    x->coalescer = coalescer_new(&x->context);
+    return x;
+}
+
+void exchanges_free(struct exchanges *x)
+{
+    coalescer_free(x->coalescer);
+    for (struct exchange *e : x->under_way)
+        delete e;
+    delete x;
+}
+
+size_t exchanges_count(const struct exchanges *x)
+{
+    return x->under_way.size();
+}
+
+static void exchange_free(struct exchange *e)
+{
+    e->all->under_way.erase(e);
+    delete e;
+}
+
+// A mutation is always in the log, everything else with --verbose, what failed in either case.
+static void log_exchange(const struct exchange *e, const struct http_response *response)
+{
+    const std::string nodes = response->headers.empty() ? "" : response->headers[0].value;
+    const long long ms = clock_monotonic_ms() - e->started_ms;
+    const char *left = e->request ? "" : ", client had left";
+    if (e->mutation || response->status >= 500)
+        log_info("%s: %d in %lld ms, nodes %s%s", e->label.c_str(), response->status, ms,
+                 nodes.c_str(), left);
+    else
+        log_debug("%s: %d in %lld ms, nodes %s%s", e->label.c_str(), response->status, ms,
+                  nodes.c_str(), left);
+}
+
+static void on_broadcast_done(void *arg, struct http_response *response)
+{
+    struct exchange *e = static_cast<struct exchange *>(arg);
+    log_exchange(e, response);
+    if (e->request)
+        http_reply(e->request, response);
+    exchange_free(e);
+}
+
+// A GET that nobody waits for ends at once; a mutation that has begun is brought to its end.
+static void on_client_gone(void *arg)
+{
+    struct exchange *e = static_cast<struct exchange *>(arg);
+    e->request = nullptr;
+    if (e->mutation)
+        return;
+    log_debug("%s: client left", e->label.c_str());
+    ticket_cancel(e->ticket);
+    exchange_free(e);
+}
+
+// What nodes are told besides method, path and body. Credentials and cookies stay here.
+static std::vector<std::string> forwarded_headers(const struct http_request *request)
+{
+    std::vector<std::string> lines;
+    // "Name:" keeps the HTTP client from adding a value of its own
+    for (const char *name : {"Accept", "Content-Type"})
+        lines.push_back(std::string(name) + ": " + http_request_list(request, name));
+    for (const char *name : {"traceparent", "tracestate"}) {
+        const std::string value = http_request_list(request, name);
+        if (!value.empty())
+            lines.push_back(std::string(name) + ": " + value);
+    }
+    lines.push_back(std::string("X-Request-Id: ") + http_request_id(request));
+    return lines;
+}
+
+static struct request_kind kind_of(const struct http_request *request)
+{
+    const enum http_method method = http_request_method(request);
+    const struct blob *body = http_request_body(request);
+    return {.mutation = method != HTTP_GET && method != HTTP_HEAD,
+            .creates = method == HTTP_POST,
+            .stops = method == HTTP_DELETE ||
+                     (method == HTTP_PUT && session_put_stops(body->data, body->size))};
+}
+
+void exchange_start(struct exchanges *x, struct http_request *request, struct query *query)
+{
+    const enum http_method method = http_request_method(request);
+    struct broadcast_request ask = {
+        .method = http_method_name(method == HTTP_HEAD ? HTTP_GET : method),
+        .target = query->forward,
+        .headers = forwarded_headers(request),
+        .body = http_request_body(request),
+        .timeout_ms = query->timeout_ms,
+        .names_nodes = query->names_nodes,
+        .only = query->nodes,
+        .options = {.kind = kind_of(request),
+                    .partial_deny = query->partial_deny,
+                    .view_nodes = query->view_nodes},
+    };
+    struct exchange *e = new exchange{
+        .all = x,
+        .request = request,
+        .ticket = nullptr,
+        .mutation = ask.options.kind.mutation,
+        .label = std::string("request ") + http_request_id(request) + " " +
+                 http_method_name(method) + " " +
+                 std::string(http_request_target(request)).substr(0, MOST_LOGGED),
+        .started_ms = clock_monotonic_ms(),
+    };
+    x->under_way.insert(e);
+    http_request_on_gone(request, on_client_gone, e);
+    e->ticket = coalescer_ask(x->coalescer, &ask, on_broadcast_done, e);
+}
