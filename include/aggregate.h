@@ -13,6 +13,8 @@ struct aggregate_options {
     struct request_kind kind;
     bool partial_deny; // no answer rather than half of one
     bool view_nodes;   // one entry a node instead of the merged map
+    size_t others =
+        0; // nodes that did not have to be asked, as they can not have it: they count as miss
 };
 
 struct aggregate; // a reply that is being made

@@ -3,7 +3,8 @@
 // A broadcast copies what it needs of a node, so the database may change under it. It has one deadline;
 // what has not answered by then is reported as a time-out. At most `max_in_flight` of its node requests
 // are under way at once; nodes that failed the last time are asked last, so that they can not keep the
-// others waiting. Everything that takes its time with thousands of nodes goes on in steps.
+// others waiting. A session's owner is asked alone, and the others only where it fails, or has it no more, or
+// takes its time: the reply is the same, for the others can not have it. Everything that takes its time with thousands of nodes goes on in steps.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@ struct event_base;
 struct http_client;
 struct http_response;
 struct nodes;
+struct owners;
 struct tasks;
 
 // What every broadcast works with; borrowed for as long as any lives.
@@ -28,9 +30,18 @@ struct broadcast_context {
         *tasks; // to be finished before `http` is freed: a broadcast that has ended clears up there
     struct http_client *http;
     struct nodes *nodes;
+    struct owners *owners; // who has which session
     size_t max_in_flight;  // node requests of one broadcast at once
     size_t max_reply;      // bytes of one node's reply
     struct budget *budget; // bytes of the replies of all broadcasts
+};
+
+// What the request has to do with trace sessions.
+struct broadcast_session {
+    bool named; // it is for one of them, `id`: its owner is asked alone, if known
+    bool shown; // an answer's members are sessions of the node
+    bool ends;  // the one named is to go
+    uint64_t id;
 };
 
 struct broadcast_request {
@@ -42,6 +53,7 @@ struct broadcast_request {
     bool names_nodes;                 // ask `only` these
     std::vector<std::string> only;
     struct aggregate_options options;
+    struct broadcast_session session;
 };
 
 // The reply; its body may be taken. The broadcast has ended and must not be cancelled any more.

@@ -61,6 +61,9 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 // Null where there is none of that name. Borrowed until the next nodes_replace.
 [[nodiscard]] const struct node *nodes_find(const struct nodes *db, std::string_view name);
 
+// By its record's key. Null where there is none. Borrowed until the next nodes_replace.
+[[nodiscard]] const struct node *nodes_find_key(const struct nodes *db, std::string_view key);
+
 // Notes what became of a request; a key that is not there any more is ignored.
 void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
                 int64_t ms, int64_t now_ms);

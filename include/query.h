@@ -22,3 +22,6 @@ struct query {
 
 // Percent-decodes a value or a segment of a path; what is no escape stays as it is.
 [[nodiscard]] std::string query_decode(std::string_view text);
+
+// The last segment of a target's path, decoded: "5" of "/v1/trace-session/%35?x=1".
+[[nodiscard]] std::string query_last_segment(std::string_view target);

@@ -6,8 +6,15 @@
 // too: refused is only what no node would take.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
+
+// What the path of every request for sessions begins with.
+constexpr const char *SESSIONS_PATH = "/v1/trace-session";
+
+// The number that is a session's id, in decimal digits. False: it is none.
+[[nodiscard]] bool session_number(std::string_view text, uint64_t *number);
 
 // An id as decoded from a path. False: `error` says what it takes.
 [[nodiscard]] bool session_check_id(std::string_view id, bool may_be_all, std::string *error);

@@ -38,10 +38,11 @@ struct aggregate {
     std::string end;     // behind the last entry
 };
 
-static struct tally count_outcomes(const std::vector<struct node_reply> &replies)
+static struct tally count_outcomes(const std::vector<struct node_reply> &replies, size_t others)
 {
     struct tally t = {};
-    t.total = replies.size();
+    t.total = replies.size() + others;
+    t.miss = others;
     for (const struct node_reply &r : replies) {
         t.ok += r.outcome == OUTCOME_OK;
         t.miss += r.outcome == OUTCOME_MISS;
@@ -254,7 +255,7 @@ struct aggregate *aggregate_new(const std::vector<struct node_reply> *replies,
     a->replies = replies;
     a->out = out;
     a->empty = true;
-    const struct tally t = count_outcomes(*replies);
+    const struct tally t = count_outcomes(*replies, options->others);
     const bool has_data = t.ok + t.with_data > 0;
     const bool partial = t.error + t.failed > 0;
     const bool answered = t.ok + t.miss + t.error > 0;

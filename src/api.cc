@@ -157,9 +157,7 @@ static void handle_session_create(struct api *a, struct http_request *request)
 static void handle_session(struct api *a, struct http_request *request)
 {
     const enum http_method method = http_request_method(request);
-    const std::string_view target = http_request_target(request);
-    const std::string_view path = target.substr(0, target.find('?'));
-    const std::string id = query_decode(path.substr(path.rfind('/') + 1));
+    const std::string id = query_last_segment(http_request_target(request));
     const struct blob *body = http_request_body(request);
     std::string error;
     if (method == HTTP_PUT && !session_check_put(body->data, body->size, &error))
@@ -175,7 +173,7 @@ constexpr unsigned READ = bit(HTTP_GET) | bit(HTTP_HEAD);
 static const struct route ROUTES[] = {
     {"/v1/pods", false, "GET, HEAD", READ, handle_broadcast},
     {"/v1/trace-hooks", false, "GET, HEAD", READ, handle_broadcast},
-    {"/v1/trace-session", false, "POST", bit(HTTP_POST), handle_session_create},
+    {SESSIONS_PATH, false, "POST", bit(HTTP_POST), handle_session_create},
     {"/v1/trace-session/", true, "GET, HEAD, PUT, DELETE", READ | bit(HTTP_PUT) | bit(HTTP_DELETE),
      handle_session},
     {"/v1/tracer-nodes", false, "GET, HEAD", READ, handle_tracer_nodes},

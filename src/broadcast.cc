@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "blob.h"
+#include "broadcast_state.h"
 #include "clock.h"
 #include "http_client.h"
 #include "http_response.h"
@@ -25,54 +26,6 @@ constexpr size_t MERGED_A_STEP = 512; // members, or nodes
 constexpr int64_t PLACE_MS = 500;
 // The broadcast's deadline is what counts; a transfer's own time-out only comes behind it.
 constexpr int64_t BACKSTOP_MS = 1000;
-
-enum broadcast_state {
-    BROADCAST_CHOOSING,   // the nodes are to be chosen
-    BROADCAST_COLLECTING, // waits for them
-    BROADCAST_REPLYING,   // every node has an outcome: the reply is being made of them
-    BROADCAST_CLEARING,   // has ended: gives back what it holds
-};
-
-// One node request. Lives as long as its broadcast.
-struct call {
-    struct broadcast *owner;
-    struct fetch *fetch; // null: not under way
-    size_t reply;        // into owner->replies
-    std::string url;
-    uint32_t shard;
-    int64_t started_ms; // monotonic; of the first try, or of the broadcast before it
-    bool suspect;       // failed the last time: asked last
-    bool retried;
-    bool has_place; // counts in the window
-};
-
-// Lives from broadcast_start until it has cleared up, soon after `done` returned or broadcast_cancel.
-struct broadcast {
-    const struct broadcast_context *context;
-    enum broadcast_state state;
-    struct task task; // everything it does, but for noting what comes from the nodes
-    const char *method;
-    std::string target; // behind a node's base URL
-    struct blob *body;
-    struct fetch_headers *headers;
-    bool names_nodes; // asks `only` these
-    std::vector<std::string> only;
-    struct aggregate_options options;
-    std::vector<struct node_reply> replies; // ordered by name
-    std::vector<struct call> calls;         // in the order in which they are asked
-    size_t next;                            // of calls, to be sent
-    size_t window;                          // calls that have a place
-    size_t open;                            // calls without an outcome
-    int64_t started_ms, deadline_ms;        // monotonic
-    bool expired;                           // the deadline is over
-    size_t next_expired;                    // of calls, to be ended then
-    struct event *timer;                    // the deadline
-    struct event *place_timer;              // while more is to be asked than has a place
-    struct aggregate *aggregate;            // while REPLYING
-    struct http_response response;
-    broadcast_done_fn done;
-    void *arg;
-};
 
 static void on_fetch_done(void *arg, const struct fetch_result *result);
 
@@ -179,7 +132,7 @@ static void on_place_timer(evutil_socket_t, short, void *arg)
     for (size_t i = 0; i < b->next; i++)
         if (now_ms - b->calls[i].started_ms >= place_ms(b))
             give_place(b, &b->calls[i]);
-    if (b->next == b->calls.size())
+    if (b->next == b->calls.size() && !b->alone)
         event_del(b->place_timer);
     else
         go_on(b);
@@ -236,6 +189,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     }
     note(b, r);
     learn(b, r, result->status == FETCH_TIMEOUT || fetch_was_swallowed(result));
+    broadcast_learn_owner(b, r);
     b->open--;
     go_on(b);
 }
@@ -269,90 +223,6 @@ static void on_timer(evutil_socket_t, short, void *arg)
     go_on(b);
 }
 
-// Not asked for this request: a reply that says why.
-static void add_unasked(struct broadcast *b, const std::string &name, enum reason reason)
-{
-    struct node_reply r = {};
-    r.name = name;
-    r.ms = -1;
-    node_reply_fail(&r, &b->options.kind, reason, EFFECT_NOT_SENT);
-    b->replies.push_back(r);
-}
-
-// A node that terminates still has its sessions: it is asked for all but new ones.
-static bool may_be_asked(const struct broadcast *b, const struct node *n)
-{
-    const struct node_record &r = n->record;
-    if (r.terminating)
-        return r.serving && !b->options.kind.creates;
-    return r.ready;
-}
-
-// `waits_for_all`: also for those whose circuit is open.
-static void add_node(struct broadcast *b, const struct node *n, bool waits_for_all)
-{
-    if (!may_be_asked(b, n)) {
-        add_unasked(b, n->name, REASON_NOT_READY);
-        return;
-    }
-    if (n->breaker.open && !waits_for_all) {
-        add_unasked(b, n->name, REASON_CIRCUIT_OPEN);
-        return;
-    }
-    struct node_reply r = {};
-    r.name = n->name;
-    r.key = n->record.key;
-    r.budget = b->context->budget;
-    b->calls.push_back({.owner = b,
-                        .fetch = nullptr,
-                        .reply = b->replies.size(),
-                        .url = n->base + b->target,
-                        .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
-                        .started_ms = b->started_ms,
-                        .suspect = n->asked && n->outcome == OUTCOME_FAILED,
-                        .retried = false,
-                        .has_place = false});
-    b->replies.push_back(r);
-}
-
-// Mutations try every node, and so does everybody where no circuit is closed: better late than never.
-static bool waits_for_all(const struct broadcast *b)
-{
-    if (b->options.kind.mutation)
-        return true;
-    for (const struct node &n : nodes_all(b->context->nodes))
-        if (may_be_asked(b, &n) && !n.breaker.open)
-            return false;
-    return true;
-}
-
-// Replies come in the order of names, also those of names that nobody has.
-static void choose_nodes(struct broadcast *b)
-{
-    if (!b->names_nodes) {
-        const std::vector<struct node> &all = nodes_all(b->context->nodes);
-        const bool all_the_same = waits_for_all(b);
-        b->replies.reserve(all.size());
-        b->calls.reserve(all.size());
-        for (const struct node &n : all)
-            add_node(b, &n, all_the_same);
-        return;
-    }
-    std::sort(b->only.begin(), b->only.end());
-    for (const std::string &name : b->only) {
-        const struct node *n = nodes_find(b->context->nodes, name);
-        if (n)
-            add_node(b, n, true);
-        else
-            add_unasked(b, name, REASON_UNKNOWN_NODE);
-    }
-}
-
-static bool is_trusted(const struct call &c)
-{
-    return !c.suspect;
-}
-
 static struct timeval timeval_of(int64_t ms)
 {
     return {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -369,11 +239,9 @@ static void watch_places(struct broadcast *b)
 
 static bool step_choosing(struct broadcast *b)
 {
-    choose_nodes(b);
-    std::stable_partition(b->calls.begin(), b->calls.end(), is_trusted);
-    b->open = b->calls.size();
+    broadcast_choose(b);
     b->state = BROADCAST_COLLECTING;
-    if (b->open > b->context->max_in_flight)
+    if (b->alone || b->open > b->context->max_in_flight)
         watch_places(b);
     return true;
 }
@@ -383,6 +251,9 @@ static bool step_collecting(struct broadcast *b)
 {
     const size_t most_sent = b->next + SENDS_A_STEP, most_ended = b->next_expired + EXPIRED_A_STEP;
     const size_t in_flight = b->context->max_in_flight;
+    // the owner has not answered well, or not yet: its place is free
+    if (b->alone && b->next > 0 && b->window == 0 && !broadcast_is_settled(b))
+        broadcast_choose_others(b);
     if (b->expired)
         while (b->next_expired < b->calls.size() && b->next_expired < most_ended)
             call_expire(b, &b->calls[b->next_expired++]);
@@ -457,6 +328,7 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     b->names_nodes = request->names_nodes;
     b->only = request->only;
     b->options = request->options;
+    b->session = request->session;
     b->response.body.budget = context->budget;
     b->done = done;
     b->arg = arg;

@@ -119,6 +119,19 @@ static struct request_kind kind_of(const struct http_request *request)
                      (method == HTTP_PUT && session_put_stops(body->data, body->size))};
 }
 
+static struct broadcast_session session_of(const struct http_request *request)
+{
+    const enum http_method method = http_request_method(request);
+    const std::string_view target = http_request_target(request);
+    struct broadcast_session s = {
+        .named = false, .shown = false, .ends = method == HTTP_DELETE, .id = 0};
+    if (!target.starts_with(SESSIONS_PATH))
+        return s;
+    s.named = session_number(query_last_segment(target), &s.id);
+    s.shown = method != HTTP_PUT && method != HTTP_DELETE;
+    return s;
+}
+
 void exchange_start(struct exchanges *x, struct http_request *request, struct query *query)
 {
     const enum http_method method = http_request_method(request);
@@ -133,6 +146,7 @@ void exchange_start(struct exchanges *x, struct http_request *request, struct qu
         .options = {.kind = kind_of(request),
                     .partial_deny = query->partial_deny,
                     .view_nodes = query->view_nodes},
+        .session = session_of(request),
     };
     struct exchange *e = new exchange{
         .all = x,

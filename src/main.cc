@@ -16,6 +16,7 @@
 #include "http_server.h"
 #include "log.h"
 #include "nodes.h"
+#include "owners.h"
 #include "prober.h"
 #include "process.h"
 #include "tasks.h"
@@ -49,6 +50,7 @@ struct svc {
     struct http_client *http;
     struct budget budget; // of node replies
     struct nodes *nodes;
+    struct owners *owners;
     struct discovery *discovery; // null with --nodes
     struct prober *prober;
     struct api *api;
@@ -196,6 +198,7 @@ static void start_api(struct svc *s)
                       .tasks = s->tasks,
                       .http = s->http,
                       .nodes = s->nodes,
+                      .owners = s->owners,
                       .max_in_flight = static_cast<size_t>(c->max_in_flight),
                       .max_reply = static_cast<size_t>(c->max_reply),
                       .budget = &s->budget},
@@ -306,6 +309,7 @@ static void stop(struct svc *s)
     tasks_finish(s->tasks);
     http_client_free(s->http);
     tasks_free(s->tasks);
+    owners_free(s->owners);
     nodes_free(s->nodes);
     watchdog_free(s->watchdog);
     if (s->tls) {
@@ -332,6 +336,7 @@ static void run(struct svc *s)
     s->tasks = tasks_new(s->base);
     s->http = http_client_new(s->base);
     s->nodes = nodes_new();
+    s->owners = owners_new();
     if (s->config.nodes.empty())
         start_discovery(s);
     else

@@ -178,11 +178,16 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
     return changed;
 }
 
-// Null for a key that is not there any more.
-static struct node *find_key(struct nodes *db, std::string_view key)
+const struct node *nodes_find_key(const struct nodes *db, std::string_view key)
 {
     const auto at = db->by_key.find(std::string(key));
     return at == db->by_key.end() ? nullptr : &db->table[at->second];
+}
+
+// The same, to be changed.
+static struct node *find_key(struct nodes *db, std::string_view key)
+{
+    return const_cast<struct node *>(nodes_find_key(db, key));
 }
 
 void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,

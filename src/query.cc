@@ -32,6 +32,12 @@ std::string query_decode(std::string_view text)
     return out;
 }
 
+std::string query_last_segment(std::string_view target)
+{
+    const std::string_view path = target.substr(0, target.find('?'));
+    return query_decode(path.substr(path.rfind('/') + 1));
+}
+
 static bool is_visible(const std::string &text)
 {
     return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });

@@ -2,7 +2,7 @@
 #include "session.h"
 
 #include <algorithm>
-#include <cstdint>
+#include <charconv>
 #include <cstring>
 
 #include "json_members.h"
@@ -34,18 +34,20 @@ static const struct known RUN = {"run", "Run", "tfn", "true or false", false};
 constexpr const char *POST_TAKES = R"({"pod":"web-*","container":"*","trace-hook":"name"})";
 constexpr const char *PUT_TAKES = R"({"Run":true} or {"Run":false})";
 
+bool session_number(std::string_view text, uint64_t *number)
+{
+    const char *end = text.data() + text.size();
+    const std::from_chars_result result = std::from_chars(text.data(), end, *number);
+    return result.ec == std::errc() && result.ptr == end;
+}
+
 bool session_check_id(std::string_view id, bool may_be_all, std::string *error)
 {
-    constexpr std::string_view MOST = "18446744073709551615";
-    if (may_be_all && id == "all")
-        return true;
-    const bool digits = id.find_first_not_of("0123456789") == std::string_view::npos;
-    const std::string_view number = id.substr(std::min(id.find_first_not_of('0'), id.size()));
-    if (!id.empty() && digits &&
-        (number.size() < MOST.size() || (number.size() == MOST.size() && number <= MOST)))
+    uint64_t number = 0;
+    if ((may_be_all && id == "all") || session_number(id, &number))
         return true;
     *error = "session id: got \"" + std::string(id) + "\"; it takes a number from 0 to " +
-             std::string(MOST) + (may_be_all ? ", or all" : "");
+             std::to_string(UINT64_MAX) + (may_be_all ? ", or all" : "");
     return false;
 }
 

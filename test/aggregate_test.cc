@@ -234,6 +234,19 @@ static void mutation__failed__says_whether_it_was_sent(void **)
                                           "\"c\";reason=reset;ms=3;effect=unknown");
 }
 
+// A session is on one node: where that one has answered, the others have missed it, unasked.
+static void others__that_can_not_have_it__count_as_miss(void **)
+{
+    struct aggregate_options options = {.kind = READ, .partial_deny = true, .view_nodes = false};
+    options.others = 999;
+
+    const auto r = outcome_of({ok("a", "{\"1\":{}}")}, options);
+
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body.c_str(), "{\"1\":{}}");
+    assert_string_equal(r.nodes.c_str(), "total=1000, ok=1, miss=999, error=0, failed=0");
+}
+
 static void view__of_nodes__has_one_entry_each(void **)
 {
     const struct aggregate_options view = {.kind = READ, .partial_deny = false, .view_nodes = true};
@@ -264,6 +277,7 @@ int main()
         cmocka_unit_test(none_ok__status__follows_the_table),
         cmocka_unit_test(errors__all_with_data__are_merged),
         cmocka_unit_test(mutation__failed__says_whether_it_was_sent),
+        cmocka_unit_test(others__that_can_not_have_it__count_as_miss),
         cmocka_unit_test(view__of_nodes__has_one_entry_each),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

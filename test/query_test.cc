@@ -92,6 +92,9 @@ static void escapes__are_decoded__where_they_are_escapes(void **)
     for (const auto &t : cases)
         assert_string_equal(query_decode(t.written).c_str(), t.decoded);
     assert_int_equal(query_decode("%00").size(), 1);
+    assert_string_equal(query_last_segment("/v1/trace-session/%35?x=/6").c_str(), "5");
+    assert_string_equal(query_last_segment("/v1/trace-session/all").c_str(), "all");
+    assert_string_equal(query_last_segment("/v1/").c_str(), "");
 }
 
 int main()

@@ -22,6 +22,19 @@ static void id__that_nodes_take__is_right(void **)
     assert_string_equal(error.c_str(), "");
 }
 
+static void number__however_written__is_the_same_session(void **)
+{
+    uint64_t number = 0;
+    for (const char *text : {"5", "005", "00000000000000000000000000000005"}) {
+        assert_true(session_number(text, &number));
+        assert_true(number == 5);
+    }
+    assert_true(session_number("18446744073709551615", &number));
+    assert_true(number == UINT64_MAX);
+    for (const char *text : {"", "all", "+5", "-5", "5 ", "18446744073709551616"})
+        assert_false(session_number(text, &number));
+}
+
 static void id__that_no_node_takes__is_named(void **)
 {
     for (const char *id :
@@ -191,6 +204,7 @@ int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(id__that_nodes_take__is_right),
+        cmocka_unit_test(number__however_written__is_the_same_session),
         cmocka_unit_test(id__that_no_node_takes__is_named),
         cmocka_unit_test(post__that_a_node_takes__is_right),
         cmocka_unit_test(post__that_no_node_takes__is_refused_by_name),

@@ -67,5 +67,5 @@ draw_goals() {
 
 draw_charts() {
 	draw_fanout "$1" "$work" && draw_goals "$1" "$work" || return
-	mv "$work"/*.svg "$2"
+	find "$work" -maxdepth 1 -name '*.svg' -exec mv {} "$2" \;
 }

@@ -3,7 +3,7 @@
 # starts is ended behind it.
 # shellcheck disable=SC2034,SC2154 # variables that one of the two files sets and the other reads
 
-PARTS="fanout whole merge memory turns connections rest reply rss start image"
+PARTS="fanout whole merge memory turns connections session rest reply rss start image"
 
 about() {
 	local text
@@ -14,6 +14,7 @@ about() {
 	memory) text="what merging needs beyond the replies it holds" ;;
 	turns) text="the longest turn of the loop" ;;
 	connections) text="new connections to nodes that were asked before" ;;
+	session) text="reading one session of 1,000 nodes, its node known and not" ;;
 	rest) text="small replies of our own, beside nginx" ;;
 	reply) text="merged replies of 1 MB, beside nginx with a file" ;;
 	rss) text="resident memory with 3, 1,000 and 5,000 nodes" ;;
@@ -160,6 +161,48 @@ part_connections() {
 	row connections-pause "the same, 5 s after the one before" "" "$(calc "($after - $before - 1) / $i")" "" "<=" 0 0 "$i fan-outs"
 }
 
+# start_cluster NODES: a simulated cluster. Sets $api.
+start_cluster() {
+	start cluster "$beside" "$bin/tracer-sim" --nodes "$1" --pods-per-node 3
+	await cluster 's/^api=//p' || return
+	api=$found
+	await cluster '/^ready/p'
+}
+
+# Until the daemon has found the nodes.
+found_nodes() {
+	local end=$((SECONDS + 30))
+	until curl -sf -o /dev/null "http://127.0.0.1:$port/readyz"; do
+		[ $SECONDS -lt $end ] || { complain "discovery found nothing"; return 1; }
+		sleep 0.1
+	done
+}
+
+# CPU time of the daemon for each of 50 reads of a session, in microseconds, by its id.
+read_session() {
+	local before after reads=50
+	before=$(cpu_s "$daemon") || return
+	curl -s -o /dev/null "http://127.0.0.1:$port/v1/trace-session/$1?x=[1-$reads]"
+	after=$(cpu_s "$daemon") && calc "($after - $before) * 1e6 / $reads"
+}
+
+part_session() {
+	local id known unknown
+	start_cluster 1000 && start_daemon --kube-server "$api" && found_nodes || return
+	id=$(curl -s "http://127.0.0.1:$port/v1/trace-session" --json \
+		'{"pod":"web-500-a","container":"*","trace-hook":"ticker"}' | jq -r keys[0])
+	ask "/v1/trace-session/all?timeout=20s" 1000 || return
+	for _ in {1..5}; do
+		unknown=$(read_session 5) && echo "$unknown" >>"$work/unknown" || return
+		known=$(read_session "$id") && echo "$known" >>"$work/known" || return
+	done
+	curl -s -D "$work/head" -o /dev/null "http://127.0.0.1:$port/v1/trace-session/$id"
+	grep -q '^Tracer-Nodes: total=1000, ok=1, miss=999,' "$work/head" || return
+	known=$(median <"$work/known") unknown=$(median <"$work/unknown")
+	row session "a session of 1,000 nodes, reads a CPU second" "asking all of them" "$(calc "$unknown / $known")" x ">=" null null \
+		"$(printf '%.0f us instead of %.0f us' "$known" "$unknown")"
+}
+
 # Sets $NGINX. Where it is not installed it is only unpacked: installed, it would serve port 80 from then on.
 find_nginx() {
 	NGINX=$(PATH=$PATH:/usr/sbin command -v nginx) && return
@@ -267,24 +310,12 @@ part_reply() {
 	row reply-cpu "1 MB merged of 4 nodes, replies a CPU second" "nginx, a file" "$(ratio cpu)" x ">=" null null "$(medians cpu)"
 }
 
-# start_cluster NODES: a simulated cluster. Sets $api.
-start_cluster() {
-	start cluster "$beside" "$bin/tracer-sim" --nodes "$1" --pods-per-node 3
-	await cluster 's/^api=//p' || return
-	api=$found
-	await cluster '/^ready/p'
-}
-
 resident_mb() { awk '/^VmRSS/ { printf "%.2f", $2 / 1024 }' "/proc/$daemon/status"; }
 
 # rss NODES GOAL BEYOND: after some rounds of discovery.
 rss() {
-	local idle end=$((SECONDS + 30))
-	start_cluster "$1" && start_daemon --poll 500ms --kube-server "$api" || return
-	until curl -sf -o /dev/null "http://127.0.0.1:$port/readyz"; do
-		[ $SECONDS -lt $end ] || { complain "discovery found nothing"; return 1; }
-		sleep 0.1
-	done
+	local idle
+	start_cluster "$1" && start_daemon --poll 500ms --kube-server "$api" && found_nodes || return
 	sleep 3
 	idle=$(resident_mb)
 	ask /v1/pods "$1" || return

@@ -1,0 +1,206 @@
+// Whom a request is sent to, and what answers tell about that.
+#include "broadcast_state.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "blob.h"
+#include "http_client.h"
+#include "json_members.h"
+#include "nodes.h"
+#include "owners.h"
+#include "session.h"
+
+// Sessions that are learnt from one answer. Real nodes have few; a million must not hold others up.
+constexpr size_t MOST_LEARNT = 64;
+
+// Not asked for this request: a reply that says why.
+static void add_unasked(struct broadcast *b, const std::string &name, enum reason reason)
+{
+    struct node_reply r = {};
+    r.name = name;
+    r.ms = -1;
+    node_reply_fail(&r, &b->options.kind, reason, EFFECT_NOT_SENT);
+    b->replies.push_back(r);
+}
+
+// A node that terminates still has its sessions: it is asked for all but new ones.
+static bool may_be_asked(const struct broadcast *b, const struct node *n)
+{
+    const struct node_record &r = n->record;
+    if (r.terminating)
+        return r.serving && !b->options.kind.creates;
+    return r.ready;
+}
+
+// `waits_for_all`: also for those whose circuit is open.
+static void add_node(struct broadcast *b, const struct node *n, bool waits_for_all)
+{
+    if (!may_be_asked(b, n)) {
+        add_unasked(b, n->name, REASON_NOT_READY);
+        return;
+    }
+    if (n->breaker.open && !waits_for_all) {
+        add_unasked(b, n->name, REASON_CIRCUIT_OPEN);
+        return;
+    }
+    struct node_reply r = {};
+    r.name = n->name;
+    r.key = n->record.key;
+    r.budget = b->context->budget;
+    b->calls.push_back({.owner = b,
+                        .fetch = nullptr,
+                        .reply = b->replies.size(),
+                        .url = n->base + b->target,
+                        .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
+                        .started_ms = b->started_ms,
+                        .suspect = n->asked && n->outcome == OUTCOME_FAILED,
+                        .retried = false,
+                        .has_place = false});
+    b->replies.push_back(r);
+}
+
+// Mutations try every node, and so does everybody where no circuit is closed: better late than never.
+static bool waits_for_all(const struct broadcast *b)
+{
+    if (b->options.kind.mutation)
+        return true;
+    for (const struct node &n : nodes_all(b->context->nodes))
+        if (may_be_asked(b, &n) && !n.breaker.open)
+            return false;
+    return true;
+}
+
+// The owner was asked before the others: its answer takes its place in the order of names.
+static void place_owner(struct broadcast *b, struct node_reply *owner)
+{
+    b->calls.front().reply = b->replies.size();
+    b->replies.push_back(std::move(*owner));
+}
+
+// Replies come in the order of names.
+static void choose_all(struct broadcast *b)
+{
+    const std::vector<struct node> &all = nodes_all(b->context->nodes);
+    const bool all_the_same = waits_for_all(b);
+    std::vector<struct node_reply> asked;
+    asked.swap(b->replies);
+    b->replies.reserve(all.size() + asked.size());
+    bool waits = !asked.empty(); // the owner's reply, for its place
+    for (const struct node &n : all) {
+        if (waits && n.name >= asked.front().name) {
+            place_owner(b, &asked.front());
+            waits = false;
+        }
+        if (asked.empty() || n.record.key != b->owner_key)
+            add_node(b, &n, all_the_same);
+    }
+    if (waits)
+        place_owner(b, &asked.front());
+}
+
+// Also of names that nobody has.
+static void choose_named(struct broadcast *b)
+{
+    std::sort(b->only.begin(), b->only.end());
+    for (const std::string &name : b->only) {
+        const struct node *n = nodes_find(b->context->nodes, name);
+        if (n)
+            add_node(b, n, true);
+        else
+            add_unasked(b, name, REASON_UNKNOWN_NODE);
+    }
+}
+
+// The node to be asked alone; null: all are to be asked. A view of the nodes has an entry of each.
+static const struct node *find_owner(struct broadcast *b)
+{
+    if (!b->session.named || b->options.view_nodes)
+        return nullptr;
+    const struct node *n =
+        nodes_find_key(b->context->nodes, owners_find(b->context->owners, b->session.id));
+    return n && may_be_asked(b, n) && !n->breaker.open ? n : nullptr;
+}
+
+static bool is_trusted(const struct call &c)
+{
+    return !c.suspect;
+}
+
+// Those that failed the last time go last.
+static void order_calls(struct broadcast *b)
+{
+    std::stable_partition(b->calls.begin() + static_cast<ptrdiff_t>(b->next), b->calls.end(),
+                          is_trusted);
+}
+
+void broadcast_choose(struct broadcast *b)
+{
+    if (b->names_nodes) {
+        choose_named(b);
+    } else if (const struct node *owner = find_owner(b)) {
+        b->alone = true;
+        b->owner_key = owner->record.key;
+        b->options.others = nodes_all(b->context->nodes).size() - 1;
+        add_node(b, owner, false);
+    } else {
+        choose_all(b);
+    }
+    b->open = b->calls.size();
+    order_calls(b);
+}
+
+void broadcast_choose_others(struct broadcast *b)
+{
+    const size_t before = b->calls.size();
+    b->alone = false;
+    b->options.others = 0;
+    choose_all(b);
+    b->open += b->calls.size() - before;
+    order_calls(b);
+}
+
+// A session that a node's answer shows, by its key there. False: that is no session.
+static bool read_key(const struct node_reply *r, const struct json_member &m, uint64_t *session)
+{
+    return session_number({r->body->data + m.key + 1, m.key_size - 2}, session);
+}
+
+// The first members of an answer.
+static std::span<const struct json_member> shown(const struct node_reply *r)
+{
+    const std::span<const struct json_member> all = json_members_list(r->json);
+    return all.first(std::min(all.size(), MOST_LEARNT));
+}
+
+bool broadcast_is_settled(const struct broadcast *b)
+{
+    const struct node_reply *r = &b->replies.front();
+    if (!b->alone || !r->done || r->outcome != OUTCOME_OK)
+        return false;
+    if (!b->session.shown)
+        return true;
+    uint64_t session = 0;
+    if (r->has_data)
+        for (const struct json_member &m : shown(r))
+            if (read_key(r, m, &session) && session == b->session.id)
+                return true;
+    return false;
+}
+
+void broadcast_learn_owner(struct broadcast *b, const struct node_reply *r)
+{
+    struct owners *o = b->context->owners;
+    uint64_t session = 0;
+    if (b->session.shown && r->outcome == OUTCOME_OK && r->has_data)
+        for (const struct json_member &m : shown(r))
+            if (read_key(r, m, &session))
+                owners_learn(o, session, r->key);
+    if (!b->session.named)
+        return;
+    const bool missed = r->outcome == OUTCOME_MISS && r->key == b->owner_key;
+    if (missed || (b->session.ends && r->outcome == OUTCOME_OK))
+        owners_forget(o, b->session.id);
+    else if (!b->session.shown && r->outcome == OUTCOME_OK)
+        owners_learn(o, b->session.id, r->key);
+}
