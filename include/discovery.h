@@ -9,21 +9,18 @@
 
 struct discovery;
 struct event_base;
-struct http_client;
+struct kube_account;
 struct nodes;
 
 struct discovery_options {
     struct event_base *base;
-    struct http_client *http;
+    struct kube_account *account; // borrowed
     struct nodes *nodes;
     int64_t poll_ms;
     int64_t slices_again_ms = 0; // between two tries of slices that were refused; 0: ten minutes
     const char *pods_selector;   // label selector
     const char *svc_selector;    // field selector on metadata.name and metadata.namespace
     const char *ns;              // namespace; null or empty: all
-    const char *kube_server;     // URL; null: in-cluster (KUBERNETES_SERVICE_HOST and _PORT)
-    const char *token_file;      // null: the service account's, where in-cluster
-    const char *ca_file;         // null: the service account's, where in-cluster
 };
 
 // Where discovery stands, for people and for /readyz.
@@ -42,8 +39,7 @@ struct discovery_status {
     std::string last_error;       // while it lasts; never a credential
 };
 
-// Null and a message for people in `error` where the options make no sense: a bad selector, no
-// cluster to be found, a token or CA file that can not be read.
+// Null and a message for people in `error` where the options make no sense.
 [[nodiscard]] struct discovery *discovery_new(const struct discovery_options *options,
                                               std::string *error);
 

@@ -7,9 +7,7 @@
 struct discovery_options;
 
 struct discovery_setup {
-    std::string server;               // as kube_server_parse gives it
-    const char *token_file, *ca_file; // null: none
-    struct kube_selector selector;    // of services
+    struct kube_selector selector; // of services
     std::string pods_selector;
     std::string ns; // empty: all
 };

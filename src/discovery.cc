@@ -12,9 +12,10 @@
 #include <event2/event.h>
 
 #include "clock.h"
-#include "credentials.h"
 #include "discovery_log.h"
 #include "discovery_setup.h"
+#include "kube_account.h"
+#include "kube_client.h"
 #include "kube_join.h"
 #include "log.h"
 #include "nodes.h"
@@ -29,8 +30,8 @@ static constexpr unsigned CHECKS_MISSED_MAX = 2; // then the watches are begun a
 struct discovery {
     struct event_base *base;
     struct nodes *nodes;
-    struct credentials *credentials;
-    struct kube_client *client;
+    const struct kube_account *account;
+    struct kube_client *client; // of the account
     struct reflector *slices, *endpoints, *pods;
     struct reflector *services; // slices or endpoints, whichever is joined; null: none is there yet
     struct event *poll_timer, *join_timer;
@@ -228,7 +229,7 @@ static void on_poll(evutil_socket_t, short, void *arg)
     set_timer(d->poll_timer, d->poll_ms);
     check_server(d);
     discovery_log_complaints(&d->log, &d->joined);
-    discovery_log_problem(&d->log, credentials_problem(d->credentials));
+    discovery_log_problem(&d->log, kube_account_problem(d->account));
     if (d->services == d->endpoints &&
         clock_monotonic_ms() - d->slices_refused_ms >= d->slices_again_ms)
         reflector_start(d->slices);
@@ -266,15 +267,11 @@ struct discovery *discovery_new(const struct discovery_options *options, std::st
     struct discovery_setup setup = {};
     if (!discovery_setup_read(options, &setup, error))
         return nullptr;
-    struct credentials *credentials =
-        credentials_new(setup.token_file, setup.ca_file, clock_monotonic_ms(), error);
-    if (credentials == nullptr)
-        return nullptr;
     struct discovery *d = new struct discovery();
     d->base = options->base;
     d->nodes = options->nodes;
-    d->credentials = credentials;
-    d->client = kube_client_new(options->http, credentials, setup.server);
+    d->account = options->account;
+    d->client = kube_account_client(d->account);
     d->all_namespaces = setup.ns.empty();
     d->selector = setup.selector;
     d->poll_ms = options->poll_ms;
@@ -286,8 +283,6 @@ struct discovery *discovery_new(const struct discovery_options *options, std::st
     if (d->poll_timer == nullptr || d->join_timer == nullptr)
         log_fatal("out of memory");
     make_reflectors(d, &setup);
-    if (setup.server.starts_with("http://") && setup.token_file != nullptr)
-        log_warn("the token is not sent to %s: only to https", setup.server.c_str());
     return d;
 }
 
@@ -300,8 +295,6 @@ void discovery_free(struct discovery *d)
     reflector_free(d->pods);
     if (d->check != nullptr)
         kube_call_cancel(d->check);
-    kube_client_free(d->client);
-    credentials_free(d->credentials);
     event_free(d->poll_timer);
     event_free(d->join_timer);
     delete d;

@@ -14,6 +14,7 @@
 #include "discovery.h"
 #include "http_client.h"
 #include "http_server.h"
+#include "kube_account.h"
 #include "log.h"
 #include "nodes.h"
 #include "owners.h"
@@ -51,7 +52,8 @@ struct svc {
     struct budget budget; // of node replies
     struct nodes *nodes;
     struct owners *owners;
-    struct discovery *discovery; // null with --nodes
+    struct kube_account *account; // null with --nodes
+    struct discovery *discovery;  // the same
     struct prober *prober;
     struct api *api;
     struct http_server *server;
@@ -155,20 +157,32 @@ static void use_given_nodes(struct svc *s)
     nodes_replace(s->nodes, &records, clock_wall_ms());
 }
 
+static void make_account(struct svc *s)
+{
+    const struct config *c = &s->config;
+    const struct kube_account_options options = {
+        .http = s->http,
+        .server = text_or_null(c->kube_server),
+        .token_file = text_or_null(c->kube_token_file),
+        .ca_file = text_or_null(c->kube_ca_file),
+    };
+    std::string error;
+    s->account = kube_account_new(&options, &error);
+    if (!s->account)
+        log_fatal("%s", error.c_str());
+}
+
 static void start_discovery(struct svc *s)
 {
     const struct config *c = &s->config;
     const struct discovery_options options = {
         .base = s->base,
-        .http = s->http,
+        .account = s->account,
         .nodes = s->nodes,
         .poll_ms = c->poll_ms,
         .pods_selector = c->pods_selector.c_str(),
         .svc_selector = c->svc_selector.c_str(),
         .ns = text_or_null(c->ns),
-        .kube_server = text_or_null(c->kube_server),
-        .token_file = text_or_null(c->kube_token_file),
-        .ca_file = text_or_null(c->kube_ca_file),
     };
     std::string error;
     s->discovery = discovery_new(&options, &error);
@@ -306,6 +320,7 @@ static void stop(struct svc *s)
     prober_free(s->prober);
     if (s->discovery)
         discovery_free(s->discovery);
+    kube_account_free(s->account);
     tasks_finish(s->tasks);
     http_client_free(s->http);
     tasks_free(s->tasks);
@@ -337,10 +352,12 @@ static void run(struct svc *s)
     s->http = http_client_new(s->base);
     s->nodes = nodes_new();
     s->owners = owners_new();
-    if (s->config.nodes.empty())
+    if (s->config.nodes.empty()) {
+        make_account(s);
         start_discovery(s);
-    else
+    } else {
         use_given_nodes(s);
+    }
     start_prober(s);
     start_api(s);
     start_server(s);

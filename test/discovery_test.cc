@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "discovery.h"
 #include "fake_http_client.h"
+#include "kube_account.h"
 #include "kube_json.h"
 #include "log.h"
 #include "nodes.h"
@@ -20,6 +21,7 @@ static constexpr int64_t PATIENCE_MS = 20000;
 struct fixture {
     struct event_base *base;
     struct http_client *http;
+    struct kube_account *account;
     struct fake_script *script;
     struct nodes *nodes;
     struct discovery *discovery;
@@ -29,16 +31,13 @@ static struct discovery_options options_of(struct fixture *f)
 {
     return {
         .base = f->base,
-        .http = f->http,
+        .account = f->account,
         .nodes = f->nodes,
         .poll_ms = POLL_MS,
         .slices_again_ms = 0,
         .pods_selector = "app=container-tracer-backend",
         .svc_selector = "metadata.name=container-tracer-node",
         .ns = nullptr,
-        .kube_server = "http://127.0.0.1:8001",
-        .token_file = nullptr,
-        .ca_file = nullptr,
     };
 }
 
@@ -50,8 +49,13 @@ static int set_up(void **state)
     f->http = http_client_new(f->base);
     f->script = fake_http_client_script(f->http);
     f->nodes = nodes_new();
-    const struct discovery_options options = options_of(f);
+    const struct kube_account_options account = {.http = f->http,
+                                                 .server = "http://127.0.0.1:8001",
+                                                 .token_file = nullptr,
+                                                 .ca_file = nullptr};
     std::string error;
+    f->account = kube_account_new(&account, &error);
+    const struct discovery_options options = options_of(f);
     f->discovery = discovery_new(&options, &error);
     *state = f;
     return f->discovery == nullptr;
@@ -61,6 +65,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
     discovery_free(f->discovery);
+    kube_account_free(f->account);
     nodes_free(f->nodes);
     http_client_free(f->http);
     event_base_free(f->base);
@@ -375,50 +380,24 @@ static void free__lists_under_way__leaves_nothing(void **state)
 static void new__bad_options__are_named(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
-    struct discovery_options table[7];
+    struct discovery_options table[3];
     for (struct discovery_options &o : table)
         o = options_of(f);
     table[0].svc_selector = "spec.x=1";
     table[1].pods_selector = "!!";
-    table[2].kube_server = "127.0.0.1:8001";
-    table[3].kube_server = nullptr;
-    table[4].token_file = "/nonexistent/token";
-    table[5].ca_file = "/nonexistent/ca";
-    table[6].ns = "a";
-    table[6].svc_selector = "metadata.namespace=b";
+    table[2].ns = "a";
+    table[2].svc_selector = "metadata.namespace=b";
     static const char *const wanted[] = {
         "--svc-selector: 'spec.x=1'",
         "--pods-selector: '!!'",
-        "--kube-server: want http://",
-        "not in a Kubernetes cluster",
-        "token file /nonexistent/token: ",
-        "CA file /nonexistent/ca: ",
         "--svc-selector: names namespace 'b', but --namespace is 'a'",
     };
-    unsetenv("KUBERNETES_SERVICE_HOST");
 
-    for (size_t i = 0; i < 7; i++) {
+    for (size_t i = 0; i < 3; i++) {
         std::string error;
         assert_null(discovery_new(&table[i], &error));
         assert_int_equal(error.find(wanted[i]), 0);
     }
-}
-
-static void new__in_a_cluster_without_its_files__fails(void **state)
-{
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    struct discovery_options options = options_of(f);
-    options.kube_server = nullptr;
-    options.token_file = "/nonexistent/token";
-    setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
-    setenv("KUBERNETES_SERVICE_PORT", "443", 1);
-    std::string error;
-
-    assert_null(discovery_new(&options, &error));
-
-    assert_int_equal(error.find("token file /nonexistent/token: "), 0);
-    unsetenv("KUBERNETES_SERVICE_HOST");
-    unsetenv("KUBERNETES_SERVICE_PORT");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -437,7 +416,6 @@ int main()
         TEST(check__server_falls_silent__watches_begin_anew),
         TEST(free__lists_under_way__leaves_nothing),
         TEST(new__bad_options__are_named),
-        TEST(new__in_a_cluster_without_its_files__fails),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
