@@ -22,13 +22,13 @@ struct rope {
     std::vector<struct rope_piece> pieces;
     size_t size = 0;                 // of all pieces
     struct budget *budget = nullptr; // what copies are taken from; null: none
-    struct blob *text = nullptr;     // borrowed from the last piece that rope_add_text made
+    struct blob *text = nullptr;     // where texts go; borrowed from the last piece that has one
 };
 
 // Adds bytes of `owner`: a copy of few, of many a reference. They must not change any more.
 void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size);
 
-// Adds a copy of `text`; neighbouring texts share one piece.
+// Adds a copy of `text`. Texts share blocks of memory, and neighbours a piece.
 void rope_add_text(struct rope *r, std::string_view text);
 
 // Makes `to`, which is empty, refer to the bytes of `from`. Neither may be added to any more.

@@ -97,10 +97,11 @@ static void on_client_gone(void *arg)
 static std::vector<std::string> forwarded_headers(const struct http_request *request)
 {
     std::vector<std::string> lines;
-    // "Name:" keeps the HTTP client from adding a value of its own
-    for (const char *name : {"Accept", "Content-Type"})
-        lines.push_back(std::string(name) + ": " + http_request_list(request, name));
-    for (const char *name : {"traceparent", "tracestate"}) {
+    const std::string accept = http_request_list(request, "Accept");
+    // the HTTP client says */* by itself, at less cost; "Accept:" keeps it from that
+    if (accept != "*/*")
+        lines.push_back("Accept: " + accept);
+    for (const char *name : {"Content-Type", "traceparent", "tracestate"}) {
         const std::string value = http_request_list(request, name);
         if (!value.empty())
             lines.push_back(std::string(name) + ": " + value);

@@ -49,21 +49,20 @@ static void headers_add(struct fetch_headers *h, const char *line)
 
 struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines)
 {
-    struct fetch_headers *h = new fetch_headers{.list = nullptr};
+    struct fetch_headers *h = new fetch_headers{.list = nullptr, .without_body = nullptr};
     bool has_agent = false;
-    bool has_type = false;
+    // what follows is of requests with a body; curl writes and compares headers slowly, byte by byte
+    headers_add(h, "Expect:");       // curl waits a second for 100 Continue before a body of 1 MB
+    headers_add(h, "Content-Type:"); // curl takes a body for a form
     for (const std::string &line : lines) {
         if (has_control_character(line) || is_header(line, "Expect"))
             continue;
         has_agent = has_agent || is_header(line, "User-Agent");
-        has_type = has_type || is_header(line, "Content-Type");
         headers_add(h, line.c_str());
     }
-    headers_add(h, "Expect:"); // curl waits a second for 100 Continue before a body of 1 MB
-    if (!has_type)
-        headers_add(h, "Content-Type:"); // curl takes a body for a form
     if (!has_agent)
         headers_add(h, "User-Agent: tracer-svc/" TRACER_SVC_VERSION);
+    h->without_body = h->list->next->next;
     return h;
 }
 
@@ -98,16 +97,21 @@ void easy_set_constants(CURL *e)
     curl_easy_setopt(e, CURLOPT_CAPATH, nullptr); // it would be trusted besides CAINFO_BLOB
 }
 
+// Whether it says how long its body is: some methods do so even if there is none.
+static bool sends_body(const struct fetch_options *o)
+{
+    const bool posts = strcmp(o->method, "POST") == 0 || strcmp(o->method, "PUT") == 0 ||
+                       strcmp(o->method, "PATCH") == 0;
+    return strcmp(o->method, "HEAD") != 0 && (o->body || posts);
+}
+
 // Sets method and body. The order matters: POSTFIELDS makes it a POST, HTTPGET and NOBODY change
 // that.
 static CURLcode set_method(CURL *e, const struct fetch_options *o)
 {
     const bool is_head = strcmp(o->method, "HEAD") == 0;
     const bool is_get = strcmp(o->method, "GET") == 0;
-    // these say how long their body is, even if there is none
-    const bool posts = strcmp(o->method, "POST") == 0 || strcmp(o->method, "PUT") == 0 ||
-                       strcmp(o->method, "PATCH") == 0;
-    const bool has_body = !is_head && (o->body || posts);
+    const bool has_body = sends_body(o);
     const curl_off_t size = o->body ? static_cast<curl_off_t>(o->body_size) : 0;
     curl_easy_setopt(e, CURLOPT_POSTFIELDS, has_body ? (o->body ? o->body : "") : nullptr);
     curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, has_body ? size : curl_off_t{-1});
@@ -137,7 +141,7 @@ bool easy_set_request(CURL *e, const struct fetch_options *o, const struct fetch
     const int64_t connect_ms =
         o->connect_timeout_ms > 0 ? o->connect_timeout_ms : DEFAULT_CONNECT_MS;
     const long lifetime_s = o->shard == FETCH_SHARD_KUBERNETES ? KUBERNETES_LIFETIME_S : 0L;
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers->list);
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, sends_body(o) ? headers->list : headers->without_body);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect_ms));
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, static_cast<long>(o->timeout_ms));
     curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, lifetime_s);

@@ -5,7 +5,8 @@
 #include "http_client.h"
 
 struct fetch_headers {
-    struct curl_slist *list;
+    struct curl_slist *list;         // all of them
+    struct curl_slist *without_body; // within `list`: what requests without a body send
 };
 
 // Sets what is the same in every request, callbacks aside.

@@ -51,8 +51,10 @@ struct json_members {
     struct json_document documents[JSON_MAX_DOCUMENTS];
     struct json_member member; // the one being read, while `noting`
     struct blob *members;      // an array, which grows without a copy: it may be long
-    // for each open container whether the one around it is an object
-    uint64_t outer_is_object[(JSON_MAX_DEPTH + 63) / 64];
+    // for each open container whether the one around it is an object: 64 of them, and those further in
+    uint64_t outer_is_object;
+    struct blob
+        *further; // words of 64, null as long as there is none; there are thousands of scanners
 };
 
 struct json_members *json_members_new()
@@ -64,8 +66,10 @@ struct json_members *json_members_new()
 
 void json_members_free(struct json_members *m)
 {
-    if (m)
+    if (m) {
         blob_unref(m->members);
+        blob_unref(m->further);
+    }
     delete m;
 }
 
@@ -106,12 +110,26 @@ static const char *end_value(struct json_members *m, const char *p, const char *
     return m->depth > 0 && p < end && *p == ',' ? scan_comma(m, p) : p;
 }
 
+// The word with the bit of the open container at this depth, counted from 0.
+static uint64_t *outer_word(struct json_members *m, size_t depth)
+{
+    constexpr uint64_t NONE = 0;
+    if (depth < 64)
+        return &m->outer_is_object;
+    if (!m->further)
+        m->further = blob_new(0);
+    const size_t index = depth / 64 - 1;
+    if (index * sizeof NONE == m->further->size)
+        blob_append(m->further, reinterpret_cast<const char *>(&NONE), sizeof NONE);
+    return reinterpret_cast<uint64_t *>(m->further->data) + index;
+}
+
 static const char *open_container(struct json_members *m, const char *p)
 {
     if (m->depth == JSON_MAX_DEPTH)
         return nullptr;
     const uint64_t bit = uint64_t{1} << m->depth % 64;
-    uint64_t *word = &m->outer_is_object[m->depth / 64];
+    uint64_t *word = outer_word(m, m->depth);
     *word = m->in_object ? *word | bit : *word & ~bit;
     m->depth++;
     m->in_object = *p == '{';
@@ -124,7 +142,7 @@ static const char *close_container(struct json_members *m, const char *p, const 
     if (*p != (m->in_object ? '}' : ']'))
         return nullptr;
     m->depth--;
-    m->in_object = m->outer_is_object[m->depth / 64] >> m->depth % 64 & 1;
+    m->in_object = *outer_word(m, m->depth) >> m->depth % 64 & 1;
     return end_value(m, p + 1, end);
 }
 

@@ -5,6 +5,9 @@
 
 #include "blob.h"
 
+// Bytes of texts that are kept in one block. More blocks are cheaper than one that moves as it grows.
+constexpr size_t TEXT_MAX = 65536;
+
 void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size)
 {
     assert(offset + size <= owner->size);
@@ -14,17 +17,24 @@ void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size)
     }
     r->pieces.push_back({.owner = blob_ref(owner), .offset = offset, .size = size});
     r->size += size;
-    r->text = nullptr;
+}
+
+// A piece of no bytes at the end of the text, which is new where there is none or the last one is full.
+static void begin_text(struct rope *r, size_t size)
+{
+    if (!r->text || (r->text->size + size > TEXT_MAX && r->text->size > 0)) {
+        r->text = blob_new_within(r->budget);
+        r->pieces.push_back({.owner = r->text, .offset = 0, .size = 0});
+    } else if (r->pieces.back().owner != r->text) {
+        r->pieces.push_back({.owner = blob_ref(r->text), .offset = r->text->size, .size = 0});
+    }
 }
 
 void rope_add_text(struct rope *r, std::string_view text)
 {
     if (text.empty())
         return;
-    if (!r->text) {
-        r->text = blob_new_within(r->budget);
-        r->pieces.push_back({.owner = r->text, .offset = 0, .size = 0});
-    }
+    begin_text(r, text.size());
     blob_append(r->text, text.data(), text.size());
     r->pieces.back().size += text.size();
     r->size += text.size();

@@ -144,10 +144,28 @@ static void rope_add_text__neighbours__share_a_piece(void **)
     assert_int_equal(r.pieces.size(), 3);
     assert_int_equal(r.pieces[0].size, 3);
     assert_int_equal(r.pieces[2].size, 1001);
+    assert_ptr_equal(r.pieces[2].owner, r.pieces[0].owner);
     assert_int_equal(r.size, 3 + MUCH.size() + 1001);
     assert_true(rope_text(&r) == "abc" + MUCH + "d" + std::string(1000, 'e'));
     rope_clear(&r);
     blob_unref(b);
+}
+
+static void rope_add_text__of_more_than_a_block__takes_another(void **)
+{
+    struct rope r = {};
+    std::string expected;
+
+    for (int i = 0; i < 300; i++) {
+        const std::string text = std::to_string(i) + std::string(1000, 't');
+        rope_add_text(&r, text);
+        expected += text;
+    }
+
+    assert_int_equal(r.pieces.size(), 5);
+    assert_int_equal(r.size, expected.size());
+    assert_true(rope_text(&r) == expected);
+    rope_clear(&r);
 }
 
 static void rope_clear__gives_references_up__and_can_be_used_again(void **)
@@ -188,6 +206,7 @@ int main()
         cmocka_unit_test(rope_add__of_much__takes_a_reference),
         cmocka_unit_test(rope_add__of_few__copies_into_the_text_before),
         cmocka_unit_test(rope_add_text__neighbours__share_a_piece),
+        cmocka_unit_test(rope_add_text__of_more_than_a_block__takes_another),
         cmocka_unit_test(rope_clear__gives_references_up__and_can_be_used_again),
         cmocka_unit_test(rope_text__empty_rope__is_empty),
     };
