@@ -12,7 +12,7 @@
 #   make check-valgrind     the same with the daemon under valgrind
 #   make lint               format, shell, manual page, include directions, option documentation
 #   make format             rewrite the sources in the project's format
-#   make install            binary and manual page into $(DESTDIR)$(PREFIX)
+#   make install            binary, manual page and completions into $(DESTDIR)$(PREFIX)
 #   make clean              remove build/
 #
 # variables
@@ -174,6 +174,9 @@ format:
 install: $(out)/tracer-svc
 	install -D -m 755 $(out)/tracer-svc $(DESTDIR)$(PREFIX)/bin/tracer-svc
 	install -D -m 644 man/tracer-svc.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer-svc.8
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(out)/tracer-svc --completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tracer-svc
+	$(out)/tracer-svc --completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tracer-svc
 clean:
 	rm -rf build
 help:

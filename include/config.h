@@ -13,6 +13,8 @@ struct config_node {
     uint16_t port;
 };
 
+enum config_shell { CONFIG_BASH, CONFIG_ZSH };
+
 struct config {
     std::string address;
     int64_t poll_ms;
@@ -41,9 +43,10 @@ struct config {
     std::string certfile, keyfile; // empty, both: plain HTTP
     std::string client_ca;         // empty: clients need no certificate
     std::vector<std::string> client_names;
+    enum config_shell shell; // of CONFIG_COMPLETION
 };
 
-enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };
+enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_COMPLETION, CONFIG_BAD };
 
 // Null for a variable that is not set; getenv fits.
 typedef char *(*config_getenv_fn)(const char *name);
@@ -55,3 +58,6 @@ typedef char *(*config_getenv_fn)(const char *name);
 
 // What --help prints.
 [[nodiscard]] std::string config_help();
+
+// What --completion prints: a script that completes the options in a shell.
+[[nodiscard]] std::string config_completion(enum config_shell shell);

@@ -68,6 +68,8 @@ static enum config_action read_flags(struct config *c, int argc, char *const *ar
                 bad_value(CONFIG_ROWS[row], "--" + std::string(CONFIG_ROWS[row].flag), text, takes);
             return CONFIG_BAD;
         }
+        if (CONFIG_ROWS[row].kind == KIND_COMPLETION)
+            return CONFIG_COMPLETION;
         (*given)[static_cast<size_t>(row)] = true;
     }
     if (optind < argc) {

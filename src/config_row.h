@@ -33,6 +33,7 @@ enum option_kind {
     KIND_NAMES,
     KIND_HELP,
     KIND_VERSION,
+    KIND_COMPLETION,
 };
 
 struct option_row {

@@ -88,6 +88,8 @@ const struct option_row CONFIG_ROWS[] = {
     {.group = GROUP_LISTENING, .flag = "client-names", .variable = "TRACE_KUBE_TLS_CLIENT_NAMES", .value = "LIST",
      .kind = KIND_NAMES, .list = &config::client_names,
      .help = "only for certificates of these names, separated by commas (default: any)"},
+    {.group = GROUP_GENERAL, .flag = "completion", .value = "bash|zsh", .kind = KIND_COMPLETION,
+     .help = "show a script that completes these options in a shell and exit"},
     {.group = GROUP_GENERAL, .flag = "help", .kind = KIND_HELP,
      .help = "show this and exit"},
     {.group = GROUP_GENERAL, .flag = "version", .kind = KIND_VERSION,

@@ -102,6 +102,12 @@ static bool parse_number(const struct option_row &row, const std::string &text, 
     return true;
 }
 
+static bool keep(const struct option_row &row, const std::string &text, struct config *c)
+{
+    c->*row.text = text;
+    return true;
+}
+
 bool config_set_value(const struct option_row &row, const std::string &text, struct config *c,
                       std::string *error)
 {
@@ -113,50 +119,37 @@ bool config_set_value(const struct option_row &row, const std::string &text, str
         return false;
     }
     switch (row.kind) {
-    case KIND_TEXT: break;
+    case KIND_TEXT: return keep(row, text, c);
     case KIND_BOOL:
         *error = "1, true, yes, on or 0, false, no, off";
         return parse_bool(text, &(c->*row.flag_value));
-    case KIND_ADDRESS:
-        if (!address_parse(text, &address, error))
-            return false;
-        break;
+    case KIND_ADDRESS: return address_parse(text, &address, error) && keep(row, text, c);
     case KIND_DURATION:
     case KIND_SIZE:
     case KIND_COUNT: return parse_number(row, text, c, error);
     case KIND_NODES: return parse_nodes(text, c, error);
-    case KIND_URL:
-        if (!kube_server_parse(text, &server, error))
-            return false;
-        break;
-    case KIND_LABELS:
-        if (!kube_labels_check(text, error))
-            return false;
-        break;
-    case KIND_FIELDS:
-        if (!kube_selector_parse(text, &selector, error))
-            return false;
-        break;
+    case KIND_URL: return kube_server_parse(text, &server, error) && keep(row, text, c);
+    case KIND_LABELS: return kube_labels_check(text, error) && keep(row, text, c);
+    case KIND_FIELDS: return kube_selector_parse(text, &selector, error) && keep(row, text, c);
     case KIND_NAMESPACE:
         *error = "a name of small letters, digits and '-', at most 63, or nothing for all";
-        if (!text.empty() && !kube_name_check(text))
-            return false;
-        break;
+        return (text.empty() || kube_name_check(text)) && keep(row, text, c);
     case KIND_LOG_FORMAT:
         *error = "text or json";
         c->log_format = text == "json" ? LOG_AS_JSON : LOG_AS_TEXT;
         return text == "json" || text == "text";
     case KIND_FILE: // one that is empty by mistake must not turn TLS off
         *error = "the name of a file";
-        if (text.empty())
-            return false;
-        break;
+        return !text.empty() && keep(row, text, c);
     case KIND_NAMES:
         *error = "names separated by commas";
         return parse_names(text, &(c->*row.list));
+    case KIND_COMPLETION:
+        *error = "bash or zsh";
+        c->shell = text == "zsh" ? CONFIG_ZSH : CONFIG_BASH;
+        return text == "bash" || text == "zsh";
     case KIND_HELP:
-    case KIND_VERSION: return true;
+    case KIND_VERSION: break;
     }
-    c->*row.text = text;
     return true;
 }

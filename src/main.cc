@@ -377,6 +377,7 @@ int main(int argc, char **argv)
         run(&s);
         return 0;
     case CONFIG_HELP: fputs(config_help().c_str(), stdout); return 0;
+    case CONFIG_COMPLETION: fputs(config_completion(s.config.shell).c_str(), stdout); return 0;
     case CONFIG_VERSION: puts("tracer-svc " TRACER_SVC_VERSION); return 0;
     case CONFIG_BAD: break;
     }

@@ -1,8 +1,10 @@
 // The option table: flags, environment, defaults, and what is said about bad values.
 #include "config.h"
 
+#include <cstdio>
 #include <cstring>
 #include <map>
+#include <unistd.h>
 
 #include "cmocka_cc.h"
 
@@ -262,6 +264,50 @@ static void help__asked_for__fits_eighty_columns_and_names_all(void **)
         assert_non_null(strstr(help.c_str(), name));
 }
 
+// What bash makes of a command line: its last word is completed.
+static std::string completed(const std::string &words, int last)
+{
+    const std::string file = "/tmp/tracer-svc-completion-" + std::to_string(getpid());
+    FILE *script = fopen(file.c_str(), "w");
+    assert_non_null(script);
+    fputs(config_completion(CONFIG_BASH).c_str(), script);
+    fclose(script);
+    const std::string command = "bash -c '. " + file + "; COMP_WORDS=(" + words +
+                                "); COMP_CWORD=" + std::to_string(last) +
+                                "; _tracer_svc; echo ${COMPREPLY[@]}'";
+    FILE *out = popen(command.c_str(), "r");
+    assert_non_null(out);
+    char text[4096] = "";
+    const size_t size = fread(text, 1, sizeof text - 1, out);
+    assert_int_equal(pclose(out), 0);
+    unlink(file.c_str());
+    return std::string(text, size);
+}
+
+static void completion__in_bash__knows_flags_choices_and_files(void **)
+{
+    struct config c;
+    std::string error;
+    assert_int_equal(read_words(&c, {"--completion", "zsh"}, &error), CONFIG_COMPLETION);
+    assert_int_equal(c.shell, CONFIG_ZSH);
+
+    assert_string_equal(completed("tracer-svc --pod", 1).c_str(), "--pods-selector\n");
+    assert_string_equal(completed("tracer-svc --log-format j", 2).c_str(), "json\n");
+    assert_string_equal(completed("tracer-svc --log-format = t", 3).c_str(), "text\n");
+    assert_string_equal(completed("tracer-svc --certfile /etc/hostnam", 2).c_str(),
+                        "/etc/hostname\n");
+    assert_string_equal(completed("tracer-svc --poll 1", 2).c_str(), "\n");
+}
+
+static void completion__in_zsh__quotes_what_the_shell_would_read(void **)
+{
+    const std::string script = config_completion(CONFIG_ZSH);
+
+    for (const char *part : {"#compdef tracer-svc\n", "'--verbose[", ":IP\\:PORT:'",
+                             ":FILE:_files'", ":text|json:(text json)'", "'\\''kubectl proxy'\\''"})
+        assert_non_null(strstr(script.c_str(), part));
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +326,8 @@ int main()
         cmocka_unit_test_setup(variable__bad__is_refused_naming_the_variable, forget_environment),
         cmocka_unit_test_setup(help__asked_for__fits_eighty_columns_and_names_all,
                                forget_environment),
+        cmocka_unit_test(completion__in_bash__knows_flags_choices_and_files),
+        cmocka_unit_test(completion__in_zsh__quotes_what_the_shell_would_read),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
