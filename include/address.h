@@ -15,3 +15,6 @@ struct address {
 
 // The same with a host name allowed in the place of an IP address, host and port not empty.
 [[nodiscard]] bool address_parse_named(std::string_view text, struct address *out);
+
+// Only this machine reaches it.
+[[nodiscard]] bool address_is_loopback(const struct address &a);

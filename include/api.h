@@ -7,6 +7,7 @@
 #include "broadcast.h"
 
 struct api;
+struct auth;
 struct discovery;
 struct watchdog;
 struct http_request;
@@ -18,6 +19,9 @@ struct api_options {
     int64_t timeout_ms;                 // of a request that does not say
     int64_t max_timeout_ms;             // the most that one may say
     size_t max_requests;                // broadcasts at once
+    struct auth *auth;                  // borrowed; null: everybody may do everything
+    const char *audience;               // of the tokens, for people; borrowed
+    bool open_metrics;                  // /metrics is for everybody in any case
 };
 
 [[nodiscard]] struct api *api_new(const struct api_options *options);
@@ -37,5 +41,5 @@ void api_on_request(void *arg, struct http_request *request);
 // From now on /readyz says that this instance goes away.
 void api_drain(struct api *a);
 
-// Broadcasts under way, those whose client has left included.
+// Requests that wait for a broadcast, those whose client has left included, or for a review.
 [[nodiscard]] size_t api_in_flight(const struct api *a);

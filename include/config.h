@@ -13,6 +13,9 @@ struct config_node {
     uint16_t port;
 };
 
+// Who says which clients may ask what.
+enum config_auth { AUTH_BY_NOBODY, AUTH_BY_KUBERNETES };
+
 enum config_shell { CONFIG_BASH, CONFIG_ZSH };
 
 struct config {
@@ -43,6 +46,9 @@ struct config {
     std::string certfile, keyfile; // empty, both: plain HTTP
     std::string client_ca;         // empty: clients need no certificate
     std::vector<std::string> client_names;
+    enum config_auth auth;
+    std::string auth_audience;
+    bool open_metrics;
     enum config_shell shell; // of CONFIG_COMPLETION
 };
 

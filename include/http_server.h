@@ -79,6 +79,10 @@ void http_server_free(struct http_server *s);
 [[nodiscard]] struct blob *http_request_body(const struct http_request *r); // never null
 [[nodiscard]] const char *http_request_id(const struct http_request *r);    // the client's, or made
 
+// Who asks, for the log: what was found out about it, or "".
+void http_request_set_user(struct http_request *r, const std::string &user);
+[[nodiscard]] const char *http_request_user(const struct http_request *r);
+
 // Has `gone` called once if the client leaves before the reply, within about 100 ms; the request is
 // gone then.
 void http_request_on_gone(struct http_request *r, http_gone_fn gone, void *arg);

@@ -4,6 +4,7 @@
 #include "units.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 static bool is_ip(const std::string &host, int family)
 {
@@ -70,4 +71,15 @@ bool address_parse_named(std::string_view text, struct address *out)
     return out->host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                        "0123456789-._") == std::string::npos &&
            out->host.find_first_not_of("0123456789.") != std::string::npos;
+}
+
+bool address_is_loopback(const struct address &a)
+{
+    struct in6_addr six;
+    struct in_addr four;
+    if (inet_pton(AF_INET, a.host.c_str(), &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, a.host.c_str(), &six) != 1)
+        return false;
+    return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
 }

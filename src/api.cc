@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "discovery.h"
 #include "exchange.h"
+#include "gate.h"
 #include "http_response.h"
 #include "http_server.h"
 #include "nodes.h"
@@ -19,11 +20,19 @@
 
 struct api {
     struct api_options options;
+    struct gate *gate; // null: everybody may do everything
     struct exchanges *exchanges;
     bool draining;
 };
 
 typedef void (*route_fn)(struct api *a, struct http_request *request);
+
+// Whom a path is for, where clients are asked who they are.
+enum route_access {
+    ACCESS_CHECKED, // who has the right to it
+    ACCESS_OPEN,    // everybody
+    ACCESS_METRICS, // everybody, or who has the right to it: as the configuration says
+};
 
 // One path. Every route that has GET has HEAD.
 struct route {
@@ -32,6 +41,7 @@ struct route {
     const char *allow;
     unsigned methods; // bits 1 << enum http_method
     route_fn handle;
+    enum route_access access = ACCESS_CHECKED;
 };
 
 constexpr unsigned bit(enum http_method method)
@@ -39,14 +49,29 @@ constexpr unsigned bit(enum http_method method)
     return 1U << method;
 }
 
+static void on_admitted(void *arg, struct http_request *request);
+
 struct api *api_new(const struct api_options *options)
 {
-    return new api{
-        .options = *options, .exchanges = exchanges_new(&options->broadcast), .draining = false};
+    struct api *a = new api{.options = *options,
+                            .gate = nullptr,
+                            .exchanges = exchanges_new(&options->broadcast),
+                            .draining = false};
+    const struct gate_options gate = {
+        .auth = options->auth,
+        .audience = options->audience,
+        .max_waiting = options->max_requests,
+        .enter = on_admitted,
+        .arg = a,
+    };
+    if (options->auth)
+        a->gate = gate_new(&gate);
+    return a;
 }
 
 void api_free(struct api *a)
 {
+    gate_free(a->gate);
     exchanges_free(a->exchanges);
     delete a;
 }
@@ -58,7 +83,7 @@ void api_drain(struct api *a)
 
 size_t api_in_flight(const struct api *a)
 {
-    return exchanges_count(a->exchanges);
+    return exchanges_count(a->exchanges) + (a->gate ? gate_waiting(a->gate) : 0);
 }
 
 static void reply_problem(struct http_request *request, int status, const std::string &detail)
@@ -177,8 +202,8 @@ static const struct route ROUTES[] = {
     {"/v1/trace-session/", true, "GET, HEAD, PUT, DELETE", READ | bit(HTTP_PUT) | bit(HTTP_DELETE),
      handle_session},
     {"/v1/tracer-nodes", false, "GET, HEAD", READ, handle_tracer_nodes},
-    {"/livez", false, "GET, HEAD", READ, handle_livez},
-    {"/readyz", false, "GET, HEAD", READ, handle_readyz},
+    {"/livez", false, "GET, HEAD", READ, handle_livez, ACCESS_OPEN},
+    {"/readyz", false, "GET, HEAD", READ, handle_readyz, ACCESS_OPEN},
     {"/version", false, "GET, HEAD", READ, handle_version},
 };
 
@@ -210,17 +235,28 @@ bool api_is_vital(std::string_view path)
     return path == "/livez" || path == "/readyz";
 }
 
-void api_on_request(void *arg, struct http_request *request)
+static std::string path_of(const struct http_request *request)
+{
+    const std::string_view target = http_request_target(request);
+    return std::string(target.substr(0, target.find('?')));
+}
+
+static bool has_method(const struct route *r, const struct http_request *request)
+{
+    return r->methods & bit(http_request_method(request));
+}
+
+// Answers a request whose client may ask.
+static void on_admitted(void *arg, struct http_request *request)
 {
     struct api *a = static_cast<struct api *>(arg);
-    const std::string_view target = http_request_target(request);
-    const std::string path(target.substr(0, target.find('?')));
+    const std::string path = path_of(request);
     const struct route *r = find_route(path);
     if (!r) {
         reply_problem(request, 404, "there is no " + path + " here");
         return;
     }
-    if (r->methods & bit(http_request_method(request))) {
+    if (has_method(r, request)) {
         r->handle(a, request);
         return;
     }
@@ -228,4 +264,21 @@ void api_on_request(void *arg, struct http_request *request)
     problem_response(&response, 405, path + " takes " + r->allow);
     response.headers.push_back({.name = "Allow", .value = r->allow});
     http_reply(request, &response);
+}
+
+static bool is_open(const struct api *a, const struct route *r)
+{
+    return !a->gate || (r && (r->access == ACCESS_OPEN ||
+                              (r->access == ACCESS_METRICS && a->options.open_metrics)));
+}
+
+// What is not there takes a good token and no right: roles need not name it, and no review is wasted on it.
+void api_on_request(void *arg, struct http_request *request)
+{
+    struct api *a = static_cast<struct api *>(arg);
+    const struct route *r = find_route(path_of(request));
+    if (is_open(a, r))
+        on_admitted(a, request);
+    else
+        gate_check(a->gate, request, !r || !has_method(r, request));
 }

@@ -115,7 +115,7 @@ static bool is_consistent(const struct config *c, std::string *error)
         *error = "--client-ca: only HTTPS has clients with certificates; it needs --certfile";
     else if (!c->client_names.empty() && c->client_ca.empty())
         *error = "--client-names: names are of certificates; it needs --client-ca";
-    else if (!c->nodes.empty() && !c->kube_server.empty())
+    else if (!c->nodes.empty() && !c->kube_server.empty() && c->auth == AUTH_BY_NOBODY)
         *error = "--nodes and --kube-server: only one can tell where the nodes are";
     return error->empty();
 }

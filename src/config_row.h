@@ -29,6 +29,7 @@ enum option_kind {
     KIND_FIELDS,
     KIND_NAMESPACE,
     KIND_LOG_FORMAT,
+    KIND_AUTH,
     KIND_FILE,
     KIND_NAMES,
     KIND_HELP,

@@ -138,6 +138,10 @@ bool config_set_value(const struct option_row &row, const std::string &text, str
         *error = "text or json";
         c->log_format = text == "json" ? LOG_AS_JSON : LOG_AS_TEXT;
         return text == "json" || text == "text";
+    case KIND_AUTH:
+        *error = "none or kubernetes";
+        c->auth = text == "kubernetes" ? AUTH_BY_KUBERNETES : AUTH_BY_NOBODY;
+        return text == "kubernetes" || text == "none";
     case KIND_FILE: // one that is empty by mistake must not turn TLS off
         *error = "the name of a file";
         return !text.empty() && keep(row, text, c);

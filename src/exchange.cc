@@ -22,7 +22,7 @@ struct exchange {
     struct http_request *request; // null: the client has left
     struct ticket *ticket;
     bool mutation;
-    std::string label;  // for the log: request id, method and target
+    std::string label;  // for the log: request id, user, method and target
     int64_t started_ms; // monotonic
 };
 
@@ -133,6 +133,17 @@ static struct broadcast_session session_of(const struct http_request *request)
     return s;
 }
 
+// Who asks for what, for the log.
+static std::string label_of(const struct http_request *request)
+{
+    std::string label = std::string("request ") + http_request_id(request);
+    if (*http_request_user(request) != '\0')
+        label += std::string(" by ") + http_request_user(request);
+    const std::string target = http_request_target(request);
+    return label + " " + http_method_name(http_request_method(request)) + " " +
+           target.substr(0, MOST_LOGGED);
+}
+
 void exchange_start(struct exchanges *x, struct http_request *request, struct query *query)
 {
     const enum http_method method = http_request_method(request);
@@ -154,9 +165,7 @@ void exchange_start(struct exchanges *x, struct http_request *request, struct qu
         .request = request,
         .ticket = nullptr,
         .mutation = ask.options.kind.mutation,
-        .label = std::string("request ") + http_request_id(request) + " " +
-                 http_method_name(method) + " " +
-                 std::string(http_request_target(request)).substr(0, MOST_LOGGED),
+        .label = label_of(request),
         .started_ms = clock_monotonic_ms(),
     };
     x->under_way.insert(e);

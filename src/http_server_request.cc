@@ -196,6 +196,16 @@ const char *http_request_id(const struct http_request *r)
     return r->id.c_str();
 }
 
+void http_request_set_user(struct http_request *r, const std::string &user)
+{
+    r->user = user;
+}
+
+const char *http_request_user(const struct http_request *r)
+{
+    return r->user.c_str();
+}
+
 void http_request_on_gone(struct http_request *r, http_gone_fn gone, void *arg)
 {
     r->on_gone = gone;

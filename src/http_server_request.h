@@ -40,7 +40,7 @@ struct http_request {
     struct evhttp_request *req;
     struct connection *connection;
     struct blob *body;
-    std::string id;
+    std::string id, user;
     http_gone_fn on_gone;
     void *gone_arg;
 };

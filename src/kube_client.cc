@@ -30,7 +30,7 @@ struct kube_client {
     std::set<std::string> warnings; // logged
 };
 
-// Lives from kube_get until its `done` has returned or until kube_call_cancel.
+// Lives from kube_get or kube_post until its `done` has returned or until kube_call_cancel.
 struct kube_call {
     struct kube_client *client;
     struct kube_request request;
@@ -38,6 +38,7 @@ struct kube_call {
     struct fetch_headers *headers;
     std::string ca; // of the fetch under way; the credentials may get another one meanwhile
     uint64_t token_change;
+    bool is_post;
     bool token_retried, ca_retried;
 };
 
@@ -59,7 +60,7 @@ void kube_client_free(struct kube_client *c)
     delete c;
 }
 
-static struct fetch_headers *make_headers(struct kube_client *c)
+static struct fetch_headers *make_headers(struct kube_client *c, bool is_post)
 {
     // no Accept-Encoding: curl 7.88 can not read the compressed streams of newer servers. A User-Agent
     // that begins with "curl" or "Mozilla" would get indented JSON.
@@ -67,6 +68,8 @@ static struct fetch_headers *make_headers(struct kube_client *c)
         "Accept: application/json",
         "User-Agent: tracer-svc/" TRACER_SVC_VERSION " (linux/" KUBE_CLIENT_ARCH ")",
     };
+    if (is_post)
+        lines.push_back("Content-Type: application/json");
     const std::string &token = credentials_token(c->credentials);
     if (c->https && !token.empty()) {
         std::string line;
@@ -100,14 +103,14 @@ static void send(struct kube_call *call)
     }
     call->ca = c->ca;
     call->token_change = credentials_token_changes(c->credentials);
-    call->headers = make_headers(c);
+    call->headers = make_headers(c, call->is_post);
     const std::string url = c->server + call->request.path;
     const struct fetch_options options = {
-        .method = "GET",
+        .method = call->is_post ? "POST" : "GET",
         .url = url.c_str(),
         .headers = call->headers,
-        .body = nullptr,
-        .body_size = 0,
+        .body = call->is_post ? call->request.body.c_str() : nullptr,
+        .body_size = call->request.body.size(),
         .max_body = call->request.max_body,
         .budget = nullptr,
         .connect_timeout_ms = CONNECT_MS,
@@ -116,9 +119,9 @@ static void send(struct kube_call *call)
         .fresh = false,
         .once = false,
         .discard = false,
-        .stream = true,
+        .stream = !call->is_post,
         .ca_pem = c->https && !call->ca.empty() ? &call->ca : nullptr,
-        .on_data = on_fetch_data,
+        .on_data = call->is_post ? nullptr : on_fetch_data,
         .done = on_fetch_done,
         .arg = call,
     };
@@ -134,6 +137,22 @@ struct kube_call *kube_get(struct kube_client *c, const struct kube_request *req
     return call;
 }
 
+struct kube_call *kube_post(struct kube_client *c, struct kube_request *request)
+{
+    struct kube_call *call = new struct kube_call();
+    call->client = c;
+    call->is_post = true;
+    call->request = std::move(*request);
+    send(call);
+    return call;
+}
+
+static void call_free(struct kube_call *call)
+{
+    credentials_clear(&call->request.body);
+    delete call;
+}
+
 // The fetch is over.
 static void forget_fetch(struct kube_call *call)
 {
@@ -146,7 +165,7 @@ void kube_call_cancel(struct kube_call *call)
 {
     fetch_cancel(call->fetch);
     forget_fetch(call);
-    delete call;
+    call_free(call);
 }
 
 static enum kube_failure failure_of(int code)
@@ -189,7 +208,7 @@ static void note_warning(struct kube_client *c, const char *warning)
     log_info("the API server warns: %s", warning);
 }
 
-// A reply of another status than 200: whatever it holds, it is not what was asked for.
+// A reply of another status than was hoped for: whatever it holds, it is not what was asked for.
 static void read_refusal(const struct fetch_result *result, struct kube_answer *answer)
 {
     struct kube_status status;
@@ -206,12 +225,14 @@ static void read_refusal(const struct fetch_result *result, struct kube_answer *
         answer->message += ": " + status.message;
 }
 
-static void read_result(const struct fetch_result *result, struct kube_answer *answer)
+static void read_result(const struct fetch_result *result, bool is_post, struct kube_answer *answer)
 {
     answer->code = result->http_status;
     answer->ms = result->ms;
     answer->stopped = result->status == FETCH_STOPPED;
-    const bool refused = result->http_status > 200;
+    answer->reset = result->status == FETCH_RESET;
+    answer->body = is_post ? result->body : nullptr;
+    const bool refused = result->http_status > (is_post ? 201 : 200);
     if (refused && (result->status == FETCH_DONE || result->status == FETCH_TOO_LARGE)) {
         read_refusal(result, answer);
         return;
@@ -234,7 +255,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
         return;
     }
     struct kube_answer answer = {};
-    read_result(result, &answer);
+    read_result(result, call->is_post, &answer);
     call->request.done(call->request.arg, &answer);
-    delete call;
+    call_free(call);
 }

@@ -7,7 +7,9 @@
 
 #include <event2/event.h>
 
+#include "address.h"
 #include "api.h"
+#include "auth.h"
 #include "budget.h"
 #include "clock.h"
 #include "config.h"
@@ -52,8 +54,9 @@ struct svc {
     struct budget budget; // of node replies
     struct nodes *nodes;
     struct owners *owners;
-    struct kube_account *account; // null with --nodes
-    struct discovery *discovery;  // the same
+    struct kube_account *account; // null with --nodes and without --auth kubernetes
+    struct discovery *discovery;  // null with --nodes
+    struct auth *auth;            // null: everybody may do everything
     struct prober *prober;
     struct api *api;
     struct http_server *server;
@@ -191,6 +194,33 @@ static void start_discovery(struct svc *s)
     discovery_start(s->discovery);
 }
 
+static void start_auth(struct svc *s)
+{
+    const struct auth_options options = {
+        .base = s->base,
+        .client = kube_account_client(s->account),
+        .audience = s->config.auth_audience,
+    };
+    s->auth = auth_new(&options);
+}
+
+// Says once, loudly, what is open to the network. On loopback that is everybody's own affair.
+static void warn_of_strangers(const struct config *c)
+{
+    struct address address;
+    std::string error;
+    if (!address_parse(c->address, &address, &error) || address_is_loopback(address))
+        return;
+    if (c->auth == AUTH_BY_NOBODY && c->client_ca.empty())
+        log_warn("EVERYBODY who reaches %s may trace every process of every node: give --auth "
+                 "kubernetes, or --certfile, --keyfile and --client-ca, or listen on 127.0.0.1",
+                 c->address.c_str());
+    else if (c->certfile.empty())
+        log_warn("the tokens of clients can be READ on their way to %s: give --certfile and "
+                 "--keyfile, unless a proxy in front speaks TLS",
+                 c->address.c_str());
+}
+
 static void start_prober(struct svc *s)
 {
     const struct prober_options options = {
@@ -221,6 +251,9 @@ static void start_api(struct svc *s)
         .timeout_ms = c->timeout_ms,
         .max_timeout_ms = c->max_timeout_ms,
         .max_requests = static_cast<size_t>(c->max_requests),
+        .auth = s->auth,
+        .audience = c->auth_audience.c_str(),
+        .open_metrics = c->open_metrics,
     };
     s->api = api_new(&options);
 }
@@ -320,6 +353,7 @@ static void stop(struct svc *s)
     prober_free(s->prober);
     if (s->discovery)
         discovery_free(s->discovery);
+    auth_free(s->auth);
     kube_account_free(s->account);
     tasks_finish(s->tasks);
     http_client_free(s->http);
@@ -352,12 +386,16 @@ static void run(struct svc *s)
     s->http = http_client_new(s->base);
     s->nodes = nodes_new();
     s->owners = owners_new();
-    if (s->config.nodes.empty()) {
+    warn_of_strangers(&s->config);
+    const bool asks_kubernetes = s->config.auth == AUTH_BY_KUBERNETES;
+    if (s->config.nodes.empty() || asks_kubernetes)
         make_account(s);
+    if (s->config.nodes.empty())
         start_discovery(s);
-    } else {
+    else
         use_given_nodes(s);
-    }
+    if (asks_kubernetes)
+        start_auth(s);
     start_prober(s);
     start_api(s);
     start_server(s);

@@ -85,12 +85,31 @@ static void address__with_nul__is_refused(void **)
     assert_false(address_parse(std::string_view("127.0.0.1\0:80", 13), &a, &error));
 }
 
+static void is_loopback__only_of_this_machine__is_true(void **)
+{
+    static const struct {
+        const char *host;
+        bool loopback;
+    } table[] = {
+        {"127.0.0.1", true},  {"127.9.9.9", true},
+        {"::1", true},        {"::ffff:127.0.0.2", true},
+        {"", false},          {"0.0.0.0", false},
+        {"::", false},        {"10.127.0.1", false},
+        {"fd00::1", false},   {"::ffff:10.0.0.1", false},
+        {"128.0.0.1", false},
+    };
+
+    for (const auto &row : table)
+        assert_int_equal(address_is_loopback({.host = row.host, .port = 1}), row.loopback);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address__that_is_right__is_read),
         cmocka_unit_test(address__that_is_wrong__names_what_it_got),
         cmocka_unit_test(address__with_nul__is_refused),
+        cmocka_unit_test(is_loopback__only_of_this_machine__is_true),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -175,6 +175,26 @@ static void tls__as_variables__is_read(void **)
     assert_string_equal(c.client_names[1].c_str(), "b");
 }
 
+static void auth__given__is_read(void **)
+{
+    struct config c;
+    std::string error;
+
+    assert_int_equal(read_words(&c, {}, &error), CONFIG_RUN);
+    assert_int_equal(c.auth, AUTH_BY_NOBODY);
+    assert_string_equal(c.auth_audience.c_str(), "tracer-svc");
+    assert_false(c.open_metrics);
+
+    the_environment = {{"TRACE_KUBE_AUTH", "kubernetes"},
+                       {"TRACE_KUBE_AUTH_AUDIENCE", "mine"},
+                       {"TRACE_KUBE_OPEN_METRICS", "1"}};
+    assert_int_equal(read_words(&c, {"--nodes", "a:1", "--kube-server", "http://b"}, &error),
+                     CONFIG_RUN);
+    assert_int_equal(c.auth, AUTH_BY_KUBERNETES);
+    assert_string_equal(c.auth_audience.c_str(), "mine");
+    assert_true(c.open_metrics);
+}
+
 static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
 {
     const struct {
@@ -208,6 +228,10 @@ static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
         {{"--certfile=x", "--keyfile=y", "--client-names=a"},
          {"--client-names", "--client-ca", ""}},
         {{"--client-names", "a,,b"}, {"--client-names", "a,,b", "commas"}},
+        {{"--auth", "basic"}, {"--auth", "basic", "none or kubernetes"}},
+        {{"--auth", ""}, {"--auth", "\"\"", "none"}},
+        {{"--auth-audience="}, {"--auth-audience", "\"\"", "tracer-svc"}},
+        {{"--open-metrics=perhaps"}, {"--open-metrics", "perhaps", "true"}},
         {{"--nodes", "a:1", "--kube-server", "http://a"}, {"--nodes", "--kube-server", ""}},
         {{"--pods-selector", ""}, {"--pods-selector", "app=container-tracer-backend", ""}},
         {{"--addr", ":1"}, {"--addr", "no such option", "--help"}},
@@ -232,11 +256,9 @@ static void variable__bad__is_refused_naming_the_variable(void **)
 {
     const struct {
         const char *name, *value;
-    } cases[] = {{"TRACE_KUBE_DISCOVERY_POLL", "0"},
-                 {"TRACE_KUBE_API_ADDRESS", "nonsense"},
-                 {"TRACE_KUBE_VERBOSE", "maybe"},
-                 {"TRACE_KUBE_TLS_CLIENT_NAMES", ","},
-                 {"TRACE_KUBE_NODES", "x"}};
+    } cases[] = {{"TRACE_KUBE_DISCOVERY_POLL", "0"}, {"TRACE_KUBE_API_ADDRESS", "nonsense"},
+                 {"TRACE_KUBE_VERBOSE", "maybe"},    {"TRACE_KUBE_TLS_CLIENT_NAMES", ","},
+                 {"TRACE_KUBE_AUTH", "Kubernetes"},  {"TRACE_KUBE_NODES", "x"}};
 
     for (const auto &t : cases) {
         struct config c;
@@ -321,6 +343,7 @@ int main()
                                forget_environment),
         cmocka_unit_test_setup(nodes__listed__are_read_in_order, forget_environment),
         cmocka_unit_test_setup(tls__as_variables__is_read, forget_environment),
+        cmocka_unit_test_setup(auth__given__is_read, forget_environment),
         cmocka_unit_test_setup(value__bad__is_refused_naming_flag_and_what_it_takes,
                                forget_environment),
         cmocka_unit_test_setup(variable__bad__is_refused_naming_the_variable, forget_environment),

@@ -64,6 +64,31 @@ static void start__with_a_token_file_that_is_not_there__fails_with_a_reason(void
     assert_has(log, "token file /nonexistent/token: No such file");
 }
 
+// 192.0.2.1 is nobody's: nothing listens there while this is tested.
+static void start__for_strangers__warns_once_of_what_is_open(void **)
+{
+    const std::vector<std::string> auth = {"--auth", "kubernetes", "--kube-server",
+                                           "http://127.0.0.1:1"};
+    const struct {
+        std::vector<std::string> more;
+        const char *says;
+    } cases[] = {{{}, "EVERYBODY who reaches 192.0.2.1:1 may trace"},
+                 {auth, "tokens of clients can be READ on their way to 192.0.2.1:1"}};
+
+    for (const auto &t : cases) {
+        std::vector<std::string> args = {"--nodes", "a=127.0.0.1:1"};
+        args.insert(args.end(), t.more.begin(), t.more.end());
+        struct svc s = svc_start(args);
+        assert_int_equal(count_of(program_log(&s.daemon), " warn "), 0);
+        program_stop(&s.daemon, SIGKILL);
+        args.insert(args.end(), {"--address", "192.0.2.1:1"});
+        std::string log;
+        assert_int_equal(run_to_end(args, &log), 1);
+        assert_int_equal(count_of(log, " warn "), 1);
+        assert_has(log, t.says);
+    }
+}
+
 static void start__on_an_address_in_use__fails_with_a_reason(void **)
 {
     struct svc first = svc_start({"--nodes", "a=127.0.0.1:1", "--drain-delay", "0"});
@@ -297,6 +322,7 @@ int main()
         cmocka_unit_test(option__bad__ends_with_status_2_and_says_why),
         cmocka_unit_test(start__without_a_cluster__fails_with_a_reason),
         cmocka_unit_test(start__with_a_token_file_that_is_not_there__fails_with_a_reason),
+        cmocka_unit_test(start__for_strangers__warns_once_of_what_is_open),
         cmocka_unit_test(start__on_an_address_in_use__fails_with_a_reason),
         cmocka_unit_test(help__and_version__end_with_status_0),
         cmocka_unit_test(sigterm__with_a_drain_delay__still_serves_meanwhile),

@@ -202,6 +202,40 @@ static void post_ca_rotate(const struct sim_call *call)
         sim_server_reset_conns(call->kube->server);
 }
 
+static void post_user(const struct sim_call *call)
+{
+    const struct sim_user user = {.token = sim_call_text(call, "token"),
+                                  .name = sim_call_text(call, "name"),
+                                  .groups = text_split(sim_call_text(call, "groups")),
+                                  .audiences = text_split(sim_call_text(call, "audiences"))};
+    if (user.token.empty() || user.name.empty()) {
+        sim_call_bad(call, "token= and name= are needed");
+        return;
+    }
+    sim_review_add_user(&call->kube->reviews, user);
+    sim_call_ok(call);
+}
+
+static void delete_users(const struct sim_call *call)
+{
+    call->kube->reviews = {};
+    sim_call_ok(call);
+}
+
+static void post_right(const struct sim_call *call)
+{
+    const struct sim_right right = {.subject = sim_call_text(call, "of"),
+                                    .path = sim_call_text(call, "path"),
+                                    .verbs = text_split(sim_call_text(call, "verbs")),
+                                    .denied = sim_call_flag(call, "denied", false)};
+    if (right.subject.empty() || right.path.empty() || right.verbs.empty()) {
+        sim_call_bad(call, "of=, path= and verbs= are needed");
+        return;
+    }
+    call->kube->reviews.rights.push_back(right);
+    sim_call_ok(call);
+}
+
 void sim_call_append_resources(std::string *out, const struct sim_kube *k)
 {
     char before = '{';
@@ -229,6 +263,9 @@ static const struct {
     {"POST", "/watch-end", post_watch_end},
     {"POST", "/compact", post_compact},
     {"POST", "/token", post_token},
+    {"POST", "/user", post_user},
+    {"DELETE", "/user", delete_users},
+    {"POST", "/right", post_right},
     {"POST", "/account-files", post_account_files},
     {"POST", "/ca-rotate", post_ca_rotate},
 };

@@ -20,19 +20,11 @@ struct sim_control {
     struct sim_server *server;
 };
 
-static std::vector<std::string> split(std::string_view text)
-{
-    std::vector<std::string> words;
-    while (!text.empty())
-        words.emplace_back(text_next(&text, ','));
-    return words;
-}
-
 // The nodes that `node=` names. Empty after it has answered.
 static std::vector<std::string> named_nodes(const struct sim_call *call)
 {
     const std::string text = sim_call_text(call, "node");
-    std::vector<std::string> names = text == "*" ? call->cluster->order : split(text);
+    std::vector<std::string> names = text == "*" ? call->cluster->order : text_split(text);
     for (const std::string &name : names) {
         if (sim_cluster_find(call->cluster, name))
             continue;
@@ -115,7 +107,7 @@ static void post_node(const struct sim_call *call)
     options.phase = sim_call_text(call, "phase");
     options.ready = sim_call_flag(call, "ready", true);
     options.has_pods = text_query(call->query, "pods", &pods);
-    options.pods = split(pods);
+    options.pods = text_split(pods);
     if (options.name.empty()) {
         sim_call_bad(call, "name= is missing");
         return;
@@ -192,7 +184,7 @@ static void post_node_pods(const struct sim_call *call)
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    sim_node_set_pods(pod->node, split(sim_call_text(call, "pods")), pod->number, 0);
+    sim_node_set_pods(pod->node, text_split(sim_call_text(call, "pods")), pod->number, 0);
     sim_call_ok(call);
 }
 
@@ -201,7 +193,7 @@ static void post_node_hooks(const struct sim_call *call)
     struct sim_pod *pod = named_pod(call);
     if (!pod)
         return;
-    pod->node->hooks = split(sim_call_text(call, "hooks"));
+    pod->node->hooks = text_split(sim_call_text(call, "hooks"));
     sim_call_ok(call);
 }
 

@@ -72,6 +72,8 @@ static void kube_answer(struct sim_kube *k, struct sim_conn *c, const struct sim
     target.page_limit = k->options.page_limit;
     if (!is_allowed(k, r)) {
         sim_list_status(a, 401, "Unauthorized", "");
+    } else if (sim_review_answer(&k->reviews, r, a)) {
+        // who somebody is, or what they may
     } else if (r->method != "GET") {
         sim_list_status(a, 405, "the server does not allow this method on the requested resource",
                         "{}");
@@ -156,6 +158,7 @@ static void count_request(struct sim_kube *k, const struct sim_request *r)
     struct sim_target target = {};
     sim_stats_count(&k->stats, r->method, r->path);
     k->stats.last_head = r->head;
+    k->stats.last_body = r->body;
     if (!sim_target_read(r->path, &target))
         return;
     struct sim_resource_stats *s = &k->resources[target.resource];

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim_kube_fault.h"
+#include "sim_review.h"
 #include "sim_stats.h"
 #include "sim_watch.h"
 
@@ -30,6 +31,7 @@ struct sim_kube {
     struct sim_stats stats;
     struct sim_resource_stats resources[RESOURCES];
     struct sim_watches watches;
+    struct sim_reviews reviews;
     std::vector<std::string> unwatched; // parts of paths that may not be watched
     std::vector<struct sim_kube_fault> faults;
     uint64_t failures; // injected

@@ -103,6 +103,8 @@ static const char HELP[] =
     "  POST /watch-fault?kind=K[&status=n][&retry-after=s][&path=part][&count=n][&events=n]\n"
     "      [&bytes=n][&open=true];  K: status redirect hang, or one of the last list below\n"
     "  DELETE /watch-fault   POST /watch-end[?path=part][&reset=true]   POST /compact\n"
+    "  POST /user?token=&name=[&groups=][&audiences=]   DELETE /user\n"
+    "  POST /right?of=&path=&verbs=[&denied=true]\n"
     "  POST /token?value=[&write=true]   /account-files[?token=]   /ca-rotate[?write=][&reset=]\n"
     "  GET /nodes   GET /stats[?node=]   DELETE /stats\n"
     "\n"

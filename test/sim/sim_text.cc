@@ -151,6 +151,14 @@ std::string_view text_next(std::string_view *rest, char separator)
     return word;
 }
 
+std::vector<std::string> text_split(std::string_view text)
+{
+    std::vector<std::string> words;
+    while (!text.empty())
+        words.emplace_back(text_next(&text, ','));
+    return words;
+}
+
 bool text_number(std::string_view text, uint64_t *value)
 {
     const char *const end = text.data() + text.size();

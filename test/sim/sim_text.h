@@ -5,6 +5,7 @@
 #include <ctime>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Appends `text` as Go's encoding/json does: < > & are escaped too.
 void text_append_json(std::string *out, std::string_view text);
@@ -33,6 +34,9 @@ void text_append_json(std::string *out, std::string_view text);
 
 // The next word of `*rest` up to `separator`; takes it and the separator off.
 std::string_view text_next(std::string_view *rest, char separator);
+
+// The words between commas; none in an empty text.
+[[nodiscard]] std::vector<std::string> text_split(std::string_view text);
 
 // All of `text` as a decimal number. False where it is none or too large.
 [[nodiscard]] bool text_number(std::string_view text, uint64_t *value);

@@ -85,7 +85,10 @@ struct reply http(const char *method, const std::string &url, const std::string 
 struct reply http_get(const std::string &url);
 // The same in two steps, for requests at the same time.
 [[nodiscard]] struct pending *http_start(const char *method, const std::string &url,
-                                         const std::string &body = "");
+                                         const std::string &body = "",
+                                         const std::vector<std::string> &headers = {});
+// Does what can be done at once for those under way.
+void http_run();
 struct reply http_finish(struct pending *p);
 // Gives a request up: closes its connection.
 void http_abandon(struct pending *p);

@@ -111,17 +111,23 @@ static void pending_free(struct pending *p)
     delete p;
 }
 
-struct pending *http_start(const char *method, const std::string &url, const std::string &body)
+struct pending *http_start(const char *method, const std::string &url, const std::string &body,
+                           const std::vector<std::string> &headers)
 {
-    return start(method, url, body, {});
+    return start(method, url, body, headers);
+}
+
+void http_run()
+{
+    int running = 0;
+    curl_multi_perform(the_multi, &running);
+    take_results();
 }
 
 struct reply http_finish(struct pending *p)
 {
     while (!p->done) {
-        int running = 0;
-        curl_multi_perform(the_multi, &running);
-        take_results();
+        http_run();
         if (!p->done)
             curl_multi_poll(the_multi, nullptr, 0, 1000, nullptr);
     }

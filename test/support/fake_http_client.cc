@@ -103,7 +103,7 @@ static void on_answer(evutil_socket_t, short, void *arg)
     }
     if (f->reply.before != nullptr)
         f->reply.before(f->reply.arg);
-    if (f->reply.status != FETCH_DONE || f->reply.http_status != 200) {
+    if (f->reply.status != FETCH_DONE || f->reply.http_status != 200 || !f->options.stream) {
         finish(f, f->reply.body);
         return;
     }
@@ -159,7 +159,7 @@ static bool take_reply(struct fake_script *script, const std::string &url, struc
 
 struct fetch *fetch_start(struct http_client *c, const struct fetch_options *options)
 {
-    assert(options->shard == FETCH_SHARD_KUBERNETES && options->stream);
+    assert(options->shard == FETCH_SHARD_KUBERNETES && (options->stream || options->body));
     struct fetch *f = new struct fetch();
     f->client = c;
     f->options = *options;
@@ -169,6 +169,8 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *opt
     c->script.most = std::max(c->script.most, ++c->script.under_way);
     c->script.requests.push_back({
         .url = options->url,
+        .method = options->method,
+        .body = options->body != nullptr ? std::string(options->body, options->body_size) : "",
         .headers =
             options->headers != nullptr ? options->headers->lines : std::vector<std::string>(),
         .ca = options->ca_pem != nullptr ? *options->ca_pem : "",

@@ -22,7 +22,7 @@ struct fake_reply {
 };
 
 struct fake_request {
-    std::string url;
+    std::string url, method, body;
     std::vector<std::string> headers;
     std::string ca; // empty: none was given
     int64_t timeout_ms;
