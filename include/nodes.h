@@ -58,6 +58,9 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 // All nodes, ordered by name. Borrowed until the next nodes_replace.
 [[nodiscard]] const std::vector<struct node> &nodes_all(const struct nodes *db);
 
+// Another number whenever nodes_replace has changed something; never 0.
+[[nodiscard]] uint64_t nodes_version(const struct nodes *db);
+
 // Null where there is none of that name. Borrowed until the next nodes_replace.
 [[nodiscard]] const struct node *nodes_find(const struct nodes *db, std::string_view name);
 

@@ -4,7 +4,7 @@
 #pragma once
 #include <cstdint>
 
-constexpr int64_t TASKS_TURN_US = 1000; // no step begins later than this in a turn of the loop
+constexpr int64_t TASKS_TURN_US = 500; // no step begins later than this in a turn of the loop
 
 struct event_base;
 struct tasks;

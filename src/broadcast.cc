@@ -19,7 +19,7 @@
 // What is done in a step, none of which takes more than some tenths of a millisecond.
 constexpr size_t SENDS_A_STEP = 8;
 constexpr size_t EXPIRED_A_STEP = 8;
-constexpr size_t MERGED_A_STEP = 512; // members, or nodes
+constexpr size_t MERGED_A_STEP = 128; // members, or nodes
 
 // A node request that has waited for so long, or for a quarter of the deadline, gives its place in the
 // window to another: nodes that hang or take seconds must not keep the others from being asked.
@@ -239,7 +239,8 @@ static void watch_places(struct broadcast *b)
 
 static bool step_choosing(struct broadcast *b)
 {
-    broadcast_choose(b);
+    if (!broadcast_choose(b))
+        return true;
     b->state = BROADCAST_COLLECTING;
     if (b->alone || b->open > b->context->max_in_flight)
         watch_places(b);

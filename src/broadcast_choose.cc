@@ -11,17 +11,18 @@
 #include "owners.h"
 #include "session.h"
 
+constexpr size_t CHOSEN_A_STEP = 128;
+
 // Sessions that are learnt from one answer. Real nodes have few; a million must not hold others up.
 constexpr size_t MOST_LEARNT = 64;
 
 // Not asked for this request: a reply that says why.
 static void add_unasked(struct broadcast *b, const std::string &name, enum reason reason)
 {
-    struct node_reply r = {};
-    r.name = name;
-    r.ms = -1;
-    node_reply_fail(&r, &b->options.kind, reason, EFFECT_NOT_SENT);
-    b->replies.push_back(r);
+    struct node_reply *r = &b->replies.emplace_back();
+    r->name = name;
+    r->ms = -1;
+    node_reply_fail(r, &b->options.kind, reason, EFFECT_NOT_SENT);
 }
 
 // A node that terminates still has its sessions: it is asked for all but new ones.
@@ -44,20 +45,19 @@ static void add_node(struct broadcast *b, const struct node *n, bool waits_for_a
         add_unasked(b, n->name, REASON_CIRCUIT_OPEN);
         return;
     }
-    struct node_reply r = {};
-    r.name = n->name;
-    r.key = n->record.key;
-    r.budget = b->context->budget;
+    struct node_reply *r = &b->replies.emplace_back();
+    r->name = n->name;
+    r->key = n->record.key;
+    r->budget = b->context->budget;
     b->calls.push_back({.owner = b,
                         .fetch = nullptr,
-                        .reply = b->replies.size(),
+                        .reply = b->replies.size() - 1,
                         .url = n->base + b->target,
                         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
                         .started_ms = b->started_ms,
                         .suspect = n->asked && n->outcome == OUTCOME_FAILED,
                         .retried = false,
                         .has_place = false});
-    b->replies.push_back(r);
 }
 
 // Mutations try every node, and so does everybody where no circuit is closed: better late than never.
@@ -71,6 +71,26 @@ static bool waits_for_all(const struct broadcast *b)
     return true;
 }
 
+// Some nodes more, in the order of names; it begins anew where the database has changed. True: that
+// was the last one.
+static bool choose_some(struct broadcast *b)
+{
+    const std::vector<struct node> &all = nodes_all(b->context->nodes);
+    const uint64_t version = nodes_version(b->context->nodes);
+    if (b->version != version) {
+        b->version = version;
+        b->chosen = 0;
+        b->waits_for_all = waits_for_all(b);
+        b->calls.clear();
+        b->replies.clear();
+        b->replies.reserve(all.size());
+    }
+    const size_t end = std::min(all.size(), b->chosen + CHOSEN_A_STEP);
+    for (; b->chosen < end; b->chosen++)
+        add_node(b, &all[b->chosen], b->waits_for_all);
+    return end == all.size();
+}
+
 // The owner was asked before the others: its answer takes its place in the order of names.
 static void place_owner(struct broadcast *b, struct node_reply *owner)
 {
@@ -78,25 +98,25 @@ static void place_owner(struct broadcast *b, struct node_reply *owner)
     b->replies.push_back(std::move(*owner));
 }
 
-// Replies come in the order of names.
-static void choose_all(struct broadcast *b)
+// All but the owner, at once: while one of them is under way, there is no beginning anew.
+static void choose_others(struct broadcast *b)
 {
     const std::vector<struct node> &all = nodes_all(b->context->nodes);
     const bool all_the_same = waits_for_all(b);
-    std::vector<struct node_reply> asked;
-    asked.swap(b->replies);
-    b->replies.reserve(all.size() + asked.size());
-    bool waits = !asked.empty(); // the owner's reply, for its place
+    struct node_reply owner = std::move(b->replies.front());
+    bool placed = false;
+    b->replies.clear();
+    b->replies.reserve(all.size() + 1);
     for (const struct node &n : all) {
-        if (waits && n.name >= asked.front().name) {
-            place_owner(b, &asked.front());
-            waits = false;
+        if (!placed && n.name >= owner.name) {
+            place_owner(b, &owner);
+            placed = true;
         }
-        if (asked.empty() || n.record.key != b->owner_key)
+        if (n.record.key != b->owner_key)
             add_node(b, &n, all_the_same);
     }
-    if (waits)
-        place_owner(b, &asked.front());
+    if (!placed)
+        place_owner(b, &owner);
 }
 
 // Also of names that nobody has.
@@ -122,6 +142,11 @@ static const struct node *find_owner(struct broadcast *b)
     return n && may_be_asked(b, n) && !n->breaker.open ? n : nullptr;
 }
 
+static bool is_suspect(const struct call &c)
+{
+    return c.suspect;
+}
+
 static bool is_trusted(const struct call &c)
 {
     return !c.suspect;
@@ -130,24 +155,32 @@ static bool is_trusted(const struct call &c)
 // Those that failed the last time go last.
 static void order_calls(struct broadcast *b)
 {
-    std::stable_partition(b->calls.begin() + static_cast<ptrdiff_t>(b->next), b->calls.end(),
-                          is_trusted);
+    const auto begin = b->calls.begin() + static_cast<ptrdiff_t>(b->next);
+    if (std::any_of(begin, b->calls.end(), is_suspect))
+        std::stable_partition(begin, b->calls.end(), is_trusted);
 }
 
-void broadcast_choose(struct broadcast *b)
+// The owner is asked alone.
+static void choose_owner(struct broadcast *b, const struct node *owner)
 {
-    if (b->names_nodes) {
+    b->alone = true;
+    b->owner_key = owner->record.key;
+    b->options.others = nodes_all(b->context->nodes).size() - 1;
+    add_node(b, owner, false);
+}
+
+bool broadcast_choose(struct broadcast *b)
+{
+    const struct node *owner = nullptr;
+    if (b->names_nodes)
         choose_named(b);
-    } else if (const struct node *owner = find_owner(b)) {
-        b->alone = true;
-        b->owner_key = owner->record.key;
-        b->options.others = nodes_all(b->context->nodes).size() - 1;
-        add_node(b, owner, false);
-    } else {
-        choose_all(b);
-    }
+    else if (b->chosen == 0 && (owner = find_owner(b)))
+        choose_owner(b, owner);
+    else if (!choose_some(b))
+        return false;
     b->open = b->calls.size();
     order_calls(b);
+    return true;
 }
 
 void broadcast_choose_others(struct broadcast *b)
@@ -155,7 +188,7 @@ void broadcast_choose_others(struct broadcast *b)
     const size_t before = b->calls.size();
     b->alone = false;
     b->options.others = 0;
-    choose_all(b);
+    choose_others(b);
     b->open += b->calls.size() - before;
     order_calls(b);
 }

@@ -48,6 +48,9 @@ struct broadcast {
     std::vector<struct node_reply> replies; // ordered by name
     std::deque<struct call> calls;          // in the order in which they are asked; they stay
                                             // where they are while they are under way
+    size_t chosen;                          // of all nodes, so many have been looked at,
+    uint64_t version;                       // as the database was then; 0: none yet
+    bool waits_for_all;                     // also for those whose circuit is open
     bool alone;                             // only the session's owner is asked so far
     std::string owner_key;                  // that node's; empty: none was asked alone
     size_t next;                            // of calls, to be sent
@@ -65,8 +68,8 @@ struct broadcast {
 };
 
 // Chooses the nodes that are to be asked, each with a call, and notes why others are not: all of them,
-// or only the owner of the session, if it is known and fit.
-void broadcast_choose(struct broadcast *b);
+// or only the owner of the session, if it is known and fit. Some at a time; true: that is all.
+[[nodiscard]] bool broadcast_choose(struct broadcast *b);
 
 // The owner alone was asked: adds calls for all other nodes behind its own.
 void broadcast_choose_others(struct broadcast *b);

@@ -13,11 +13,12 @@ static constexpr uint32_t NO_SLOT = UINT32_MAX; // a new node's
 struct nodes {
     std::vector<struct node> table;                 // ordered by name
     std::unordered_map<std::string, size_t> by_key; // into table
+    uint64_t version;
 };
 
 struct nodes *nodes_new()
 {
-    return new nodes{};
+    return new nodes{.table = {}, .by_key = {}, .version = 1};
 }
 
 void nodes_free(struct nodes *db)
@@ -28,6 +29,11 @@ void nodes_free(struct nodes *db)
 const std::vector<struct node> &nodes_all(const struct nodes *db)
 {
     return db->table;
+}
+
+uint64_t nodes_version(const struct nodes *db)
+{
+    return db->version;
 }
 
 const struct node *nodes_find(const struct nodes *db, std::string_view name)
@@ -175,6 +181,7 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
         changed = true;
     }
     records->clear();
+    db->version += changed;
     return changed;
 }
 

@@ -54,6 +54,24 @@ static void replace__with_the_same__says_that_nothing_changed(void **)
     nodes_free(db);
 }
 
+static void version__of_the_table__changes_with_it(void **)
+{
+    struct nodes *db = nodes_new();
+    const uint64_t first = nodes_version(db);
+    assert_true(first > 0);
+
+    assert_true(replace(db, {record("1", "w1", "p")}));
+    const uint64_t second = nodes_version(db);
+    assert_true(second != first);
+    assert_false(replace(db, {record("1", "w1", "p")}));
+    assert_true(nodes_version(db) == second);
+    struct node_record other = record("1", "w1", "p");
+    other.ready = false;
+    assert_true(replace(db, {other}));
+    assert_true(nodes_version(db) != second);
+    nodes_free(db);
+}
+
 static void slots__over_replacements__stay_and_stay_unique(void **)
 {
     struct nodes *db = nodes_new();
@@ -117,6 +135,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names__of_nodes__are_as_short_as_they_can_be),
         cmocka_unit_test(replace__with_the_same__says_that_nothing_changed),
+        cmocka_unit_test(version__of_the_table__changes_with_it),
         cmocka_unit_test(slots__over_replacements__stay_and_stay_unique),
         cmocka_unit_test(outcome__noted__stays_with_the_key),
         cmocka_unit_test(records__with_a_key_twice__count_once),
