@@ -28,6 +28,17 @@ struct node_record {
     bool operator==(const struct node_record &) const = default;
 };
 
+// A request that a node did not serve: it gave no usable answer, or 5xx.
+struct node_failure {
+    enum reason reason;
+    int status;    // HTTP, 0 where none
+    int64_t ms;    // how long it took
+    int64_t at_ms; // wall clock
+    std::string
+        detail; // in words of ours or of the node; cut after MOST_NODE_DETAIL bytes; may be empty
+};
+constexpr size_t MOST_NODE_DETAIL = 200;
+
 struct node {
     struct node_record record;
     std::string name;      // unique: <node>, or <node>/<pod>, or <node>/<namespace>/<pod>
@@ -42,6 +53,9 @@ struct node {
     int status;            // HTTP, 0 where none
     int64_t ms;            // how long it took
     int64_t outcome_at_ms; // wall clock
+
+    int64_t failing_since_ms; // wall clock: the first of the failures in a row; 0: it serves
+    struct node_failure last_failure; // at_ms is 0 before the first one
 
     struct breaker breaker; // whether it is waited for
 };
@@ -67,9 +81,10 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 // By its record's key. Null where there is none. Borrowed until the next nodes_replace.
 [[nodiscard]] const struct node *nodes_find_key(const struct nodes *db, std::string_view key);
 
-// Notes what became of a request; a key that is not there any more is ignored.
+// Notes what became of a request; a key that is not there any more is ignored. `detail` says in words why
+// it failed, where it did. A refusal, which is an error below 500, is the client's and no failure.
 void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
-                int64_t ms, int64_t now_ms);
+                int64_t ms, int64_t now_ms, const std::string &detail);
 
 // The node answered or failed at once (`hung` false), or it did not do `target` in time. Opens and
 // closes its circuit, and says so in the log. `now_ms` is the monotonic clock.

@@ -1,12 +1,19 @@
 // GET /v1/tracer-nodes: the database and where discovery stands, as JSON. Pure.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 struct discovery_status;
 struct nodes;
 
-// `now_ms` is the wall clock, `hold_up_ms` the longest that the loop was held up.
-[[nodiscard]] std::string status_document(const struct nodes *db,
-                                          const struct discovery_status *discovery, int64_t now_ms,
-                                          int64_t hold_up_ms);
+// What is told besides the nodes.
+struct status_facts {
+    const struct discovery_status *discovery;
+    int64_t now_ms;      // wall clock
+    int64_t hold_up_ms;  // the longest that the loop was held up
+    size_t in_progress;  // requests that wait for nodes
+    size_t max_requests; // how many of them may
+};
+
+[[nodiscard]] std::string status_document(const struct nodes *db, const struct status_facts *facts);

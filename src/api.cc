@@ -142,9 +142,12 @@ static void handle_version(struct api *, struct http_request *request)
 static void handle_tracer_nodes(struct api *a, struct http_request *request)
 {
     const struct discovery_status discovery = status_of_discovery(a);
-    reply_text(request, "application/json",
-               status_document(a->options.broadcast.nodes, &discovery, clock_wall_ms(),
-                               watchdog_longest_ms(a->options.watchdog)));
+    const struct status_facts facts = {.discovery = &discovery,
+                                       .now_ms = clock_wall_ms(),
+                                       .hold_up_ms = watchdog_longest_ms(a->options.watchdog),
+                                       .in_progress = exchanges_count(a->exchanges),
+                                       .max_requests = a->options.max_requests};
+    reply_text(request, "application/json", status_document(a->options.broadcast.nodes, &facts));
 }
 
 static void handle_broadcast(struct api *a, struct http_request *request)

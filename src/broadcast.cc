@@ -53,7 +53,8 @@ void broadcast_cancel(struct broadcast *b)
 // Notes in the database what became of a node that was asked.
 static void note(struct broadcast *b, const struct node_reply *r)
 {
-    nodes_note(b->context->nodes, r->key, r->outcome, r->reason, r->status, r->ms, clock_wall_ms());
+    nodes_note(b->context->nodes, r->key, r->outcome, r->reason, r->status, r->ms, clock_wall_ms(),
+               r->detail);
     if (r->outcome == OUTCOME_FAILED)
         log_debug("node %s: %s after %lld ms %s", r->name.c_str(), reason_name(r->reason),
                   static_cast<long long>(r->ms), r->detail.c_str());

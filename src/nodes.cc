@@ -198,7 +198,7 @@ static struct node *find_key(struct nodes *db, std::string_view key)
 }
 
 void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
-                int64_t ms, int64_t now_ms)
+                int64_t ms, int64_t now_ms, const std::string &detail)
 {
     struct node *n = find_key(db, key);
     if (!n)
@@ -209,6 +209,17 @@ void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum rea
     n->status = status;
     n->ms = ms;
     n->outcome_at_ms = now_ms;
+    if (o != OUTCOME_FAILED && (o != OUTCOME_ERROR || status < 500)) {
+        n->failing_since_ms = 0;
+        return;
+    }
+    if (n->failing_since_ms == 0)
+        n->failing_since_ms = now_ms;
+    n->last_failure = {.reason = r,
+                       .status = status,
+                       .ms = ms,
+                       .at_ms = now_ms,
+                       .detail = detail.substr(0, MOST_NODE_DETAIL)};
 }
 
 void nodes_learn(struct nodes *db, std::string_view key, bool hung, const std::string &target,

@@ -80,6 +80,28 @@ static void append_outcome(std::string *out, const struct node &n)
     *out += '}';
 }
 
+static void append_failure(std::string *out, const struct node &n)
+{
+    append_text(out, "failing-since", time_text(n.failing_since_ms));
+    *out += ",\"last-failure\":";
+    const struct node_failure &f = n.last_failure;
+    if (f.at_ms == 0) {
+        *out += "null";
+        return;
+    }
+    *out += '{';
+    append_text(out, "reason", reason_name(f.reason));
+    *out += ',';
+    append_number(out, "status", f.status);
+    *out += ',';
+    append_number(out, "ms", f.ms);
+    *out += ',';
+    append_text(out, "at", time_text(f.at_ms));
+    *out += ',';
+    append_text(out, "detail", f.detail);
+    *out += '}';
+}
+
 static void append_circuit(std::string *out, const struct breaker &b)
 {
     *out += "\"circuit\":{";
@@ -113,17 +135,24 @@ static void append_node(std::string *out, const struct node &n, int64_t current_
     *out += ',';
     append_outcome(out, n);
     *out += ',';
+    append_failure(out, n);
+    *out += ',';
     append_circuit(out, n.breaker);
     *out += '}';
 }
 
-std::string status_document(const struct nodes *db, const struct discovery_status *discovery,
-                            int64_t now_ms, int64_t hold_up_ms)
+std::string status_document(const struct nodes *db, const struct status_facts *facts)
 {
+    const struct discovery_status *discovery = facts->discovery;
+    const int64_t now_ms = facts->now_ms;
     std::string out = "{\"discovery\":{";
     append_discovery(&out, discovery, now_ms);
+    out += "},\"requests\":{";
+    append_number(&out, "in-progress", static_cast<int64_t>(facts->in_progress));
+    out += ',';
+    append_number(&out, "max", static_cast<int64_t>(facts->max_requests));
     out += "},\"loop\":{";
-    append_number(&out, "longest-hold-up-ms", hold_up_ms);
+    append_number(&out, "longest-hold-up-ms", facts->hold_up_ms);
     out += "},\"nodes\":[";
     bool first = true;
     const int64_t current_ms = discovery->age_ms < 0 ? 0 : now_ms - discovery->age_ms;

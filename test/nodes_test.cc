@@ -94,8 +94,8 @@ static void outcome__noted__stays_with_the_key(void **)
 {
     struct nodes *db = nodes_new();
     replace(db, {record("1", "w1", "p")});
-    nodes_note(db, "1", OUTCOME_FAILED, REASON_TIMEOUT, 0, 1000, 77);
-    nodes_note(db, "gone", OUTCOME_OK, REASON_NONE, 200, 1, 77);
+    nodes_note(db, "1", OUTCOME_FAILED, REASON_TIMEOUT, 0, 1000, 77, "");
+    nodes_note(db, "gone", OUTCOME_OK, REASON_NONE, 200, 1, 77, "");
 
     replace(db, {record("1", "renamed", "p")});
 
@@ -103,6 +103,27 @@ static void outcome__noted__stays_with_the_key(void **)
     assert_true(n->asked);
     assert_int_equal(n->reason, REASON_TIMEOUT);
     assert_int_equal(n->outcome_at_ms, 77);
+    nodes_free(db);
+}
+
+static void failures__in_a_row__have_a_beginning(void **)
+{
+    struct nodes *db = nodes_new();
+    replace(db, {record("1", "w1", "p")});
+    const struct node *n = nodes_find(db, "w1");
+
+    nodes_note(db, "1", OUTCOME_ERROR, REASON_NODE_ERROR, 404, 1, 10, "no such hook");
+    assert_int_equal(n->failing_since_ms, 0);
+    assert_int_equal(n->last_failure.at_ms, 0);
+    nodes_note(db, "1", OUTCOME_FAILED, REASON_CONNECT, 0, 1, 20, "refused");
+    nodes_note(db, "1", OUTCOME_ERROR, REASON_NODE_ERROR, 500, 2, 30, std::string(300, 'x'));
+    assert_int_equal(n->failing_since_ms, 20);
+    assert_int_equal(n->last_failure.at_ms, 30);
+    assert_int_equal(n->last_failure.status, 500);
+    assert_int_equal(n->last_failure.detail.size(), MOST_NODE_DETAIL);
+    nodes_note(db, "1", OUTCOME_MISS, REASON_NONE, 400, 1, 40, "no session");
+    assert_int_equal(n->failing_since_ms, 0);
+    assert_int_equal(n->last_failure.at_ms, 30);
     nodes_free(db);
 }
 
@@ -138,6 +159,7 @@ int main()
         cmocka_unit_test(version__of_the_table__changes_with_it),
         cmocka_unit_test(slots__over_replacements__stay_and_stay_unique),
         cmocka_unit_test(outcome__noted__stays_with_the_key),
+        cmocka_unit_test(failures__in_a_row__have_a_beginning),
         cmocka_unit_test(records__with_a_key_twice__count_once),
         cmocka_unit_test(base__of_an_address__is_a_url),
     };

@@ -144,7 +144,25 @@ static void database__shown__has_what_is_known_of_a_node(void **)
     const cJSON *discovery = cJSON_GetObjectItemCaseSensitive(tree, "discovery");
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(discovery, "source")->valuestring,
                         "endpointslices");
+    assert_has(body, "\"requests\":{\"in-progress\":0,\"max\":256}");
     cJSON_Delete(tree);
+}
+
+static void database__of_a_node_that_fails__tells_since_when_and_why(void **)
+{
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=status-503&path=/v1/pods");
+    get("/v1/pods");
+    const std::string failing = get("/v1/tracer-nodes?x=1").body;
+    cluster_do(&the_cluster, "DELETE", "/fault?node=worker-2");
+    get("/v1/pods");
+    const std::string well = get("/v1/tracer-nodes").body;
+
+    assert_int_equal(count_of(failing, "\"failing-since\":\"2"), 1);
+    assert_int_equal(count_of(failing, "\"failing-since\":null"), 2);
+    assert_int_equal(count_of(failing, "\"last-failure\":null"), 2);
+    assert_has(failing, "\"last-failure\":{\"reason\":\"node-error\",\"status\":503,\"ms\":");
+    assert_int_equal(count_of(well, "\"failing-since\":null"), 3);
+    assert_int_equal(count_of(well, "\"last-failure\":{\"reason\":\"node-error\""), 1);
 }
 
 static void request_id__of_the_client__is_echoed_and_forwarded(void **)
@@ -309,6 +327,7 @@ int main()
         cmocka_unit_test(method__wrong__is_405_with_allow),
         cmocka_unit_test(local_routes__are_there__and_ask_no_node),
         cmocka_unit_test(database__shown__has_what_is_known_of_a_node),
+        cmocka_unit_test(database__of_a_node_that_fails__tells_since_when_and_why),
         cmocka_unit_test(request_id__of_the_client__is_echoed_and_forwarded),
         cmocka_unit_test(headers__of_the_client__reach_nodes_only_if_they_may),
         cmocka_unit_test(query__of_others__reaches_the_nodes_unchanged),
