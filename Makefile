@@ -127,7 +127,7 @@ $(out)/bench/%.so: test/bench/%.cc Makefile
 
 check: $(unit)
 	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)
-check-e2e: all sim $(e2e)
+check-e2e: all sim $(e2e) $(if $(filter asan,$(BUILD)),,$(out)/bench/turns.so)
 	@TRACER_BUILD=$(out) scripts/run-tests $(TEST_WRAPPER) -- $(e2e)
 
 # with objects of their own: the fuzzer counts branches in all of src/

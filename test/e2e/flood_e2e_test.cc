@@ -1,6 +1,6 @@
 // Clients in numbers: connections that ask nothing, readers that take nothing, descriptors used up. An
 // honest client is served all the same, and soon.
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
@@ -28,13 +28,6 @@ static int heal(void **)
 {
     cluster_do(&the_cluster, "DELETE", "/fault?node=*");
     return 0;
-}
-
-// A sanitizer or valgrind makes the daemon some times slower.
-static bool is_plain_build()
-{
-    const char *build = getenv("TRACER_BUILD");
-    return !getenv("TRACER_WRAPPER") && (!build || has(build, "release"));
 }
 
 static std::vector<int> open_many(const struct svc *s, size_t count, const std::string &bytes)
@@ -120,10 +113,10 @@ static void readers__that_take_nothing__give_their_places_away(void **)
     }
     const int64_t begin_ms = clock_monotonic_ms();
 
+    // long before --reply-timeout, 60 s
     while (!has(raw_exchange(s.url, get("/version"), "\r\n\r\n"), "HTTP/1.1 200 OK"))
-        assert_true(clock_monotonic_ms() - begin_ms < 10000);
+        assert_true(clock_monotonic_ms() - begin_ms < 20000);
 
-    assert_true(!is_plain_build() || clock_monotonic_ms() - begin_ms < 3000);
     close_all(stuck);
     svc_stop(&s);
 }
@@ -141,7 +134,7 @@ static void end_somehow(int fd, size_t i)
 static bool is_as_idle(const struct svc *s)
 {
     const struct usage u = program_usage(&s->daemon);
-    return u.descriptors <= 24 && (!is_plain_build() || u.kb <= 8192);
+    return u.descriptors <= 24 && (!is_as_released() || u.kb <= 8192);
 }
 
 static void wait_until_idle(const struct svc *s)
@@ -164,18 +157,22 @@ static void connections__ten_thousand_opened_and_dropped__leave_nothing_behind(v
     };
     struct svc s = svc_start_for(&the_cluster, 3);
     wait_until_idle(&s); // and has given back what only starting needs
-    int slow = 0;
+    int64_t longest_us = 0;
     for (size_t batch = 0; batch < 100; batch++) {
         std::vector<int> sockets;
         for (size_t i = 0; i < 100; i++)
             sockets.push_back(raw_open(s.url, texts[(batch + i) % std::size(texts)]));
-        for (const char *path : {"/livez", "/version"})
-            slow += ask(&s, path) > (is_plain_build() ? 50 : 500);
+        for (const char *path : {"/livez", "/version"}) {
+            const int64_t begin_us = program_cpu_us(&s.daemon);
+            assert_true(ask(&s, path) < 5000);
+            longest_us = std::max(longest_us, program_cpu_us(&s.daemon) - begin_us);
+        }
         for (size_t i = 0; i < sockets.size(); i++)
             end_somehow(sockets[i], i / 7);
     }
 
-    assert_true(slow <= 4); // of 200, for a machine that has other things to do
+    // what the daemon did first, in its own time: the machine has other things to do
+    assert_in_range(longest_us, 1, is_as_released() ? 50000 : 500000);
     wait_until_idle(&s);
     svc_stop(&s);
 }
@@ -197,7 +194,7 @@ static void descriptors__used_up__do_not_keep_probes_waiting(void **)
     }
 
     const struct usage end = program_usage(&s.daemon);
-    assert_true(!is_plain_build() || end.cpu_ms - begin.cpu_ms < 300);
+    assert_true(!is_as_released() || end.cpu_ms - begin.cpu_ms < 300);
     assert_true(end.descriptors <= 48);
     close_all(silent);
     close_all(half);

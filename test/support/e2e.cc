@@ -63,11 +63,38 @@ static void limit_descriptors()
         setrlimit(RLIMIT_NOFILE, &files);
 }
 
+static bool turns_are_noted;
+
+void program_note_turns(bool note)
+{
+    turns_are_noted = note;
+}
+
+// Its loop writes into the file; see test/bench/turns.cc.
+static void preload_turns(int file)
+{
+    if (!turns_are_noted)
+        return;
+    const std::string path = "/proc/" + std::to_string(getppid()) + "/fd/" + std::to_string(file);
+    setenv("TURNS_FILE", path.c_str(), 1);
+    setenv("LD_PRELOAD", build_path("bench/turns.so").c_str(), 1);
+}
+
+int64_t program_longest_turn_us(const struct program *p)
+{
+    uint64_t turns_and_longest[3] = {}; // wall, CPU
+    assert_int_equal(pread(p->turns, turns_and_longest, sizeof turns_and_longest, 0),
+                     sizeof turns_and_longest);
+    assert_true(turns_and_longest[0] > 0);
+    return static_cast<int64_t>(turns_and_longest[2] / 1000);
+}
+
 struct program program_start(const char *name, std::vector<std::string> args)
 {
     const int log = memfd_create("log", MFD_CLOEXEC);
+    const int turns = memfd_create("turns", MFD_CLOEXEC);
     int input[2];
-    assert_true(log >= 0);
+    assert_true(log >= 0 && turns >= 0);
     assert_int_equal(pipe2(input, O_CLOEXEC), 0);
     std::vector<std::string> words = command_of(name, args);
     std::vector<char *> argv;
@@ -79,6 +106,7 @@ struct program program_start(const char *name, std::vector<std::string> args)
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that fails must leave nothing behind
         limit_descriptors();
+        preload_turns(turns);
         dup2(input[0], STDIN_FILENO);
         dup2(log, STDOUT_FILENO);
         dup2(log, STDERR_FILENO);
@@ -86,7 +114,7 @@ struct program program_start(const char *name, std::vector<std::string> args)
         _exit(127);
     }
     close(input[0]);
-    return {.pid = pid, .input = input[1], .log = log};
+    return {.pid = pid, .input = input[1], .log = log, .turns = turns};
 }
 
 std::string program_log(const struct program *p)
@@ -134,6 +162,7 @@ int program_wait(struct program *p, std::string *kept)
     int status = 0;
     waitpid(p->pid, &status, 0);
     close(p->input);
+    close(p->turns);
     const std::string log = program_log(p);
     if (has(log, "ERROR: AddressSanitizer") || has(log, "ERROR: LeakSanitizer") ||
         has(log, "runtime error:") ||
@@ -172,6 +201,15 @@ struct usage program_usage(const struct program *p)
         u.descriptors += entry->d_name[0] != '.';
     closedir(folder);
     return u;
+}
+
+int64_t program_cpu_us(const struct program *p)
+{
+    clockid_t clock;
+    struct timespec t;
+    assert_int_equal(clock_getcpuclockid(p->pid, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &t), 0);
+    return static_cast<int64_t>(t.tv_sec) * 1000000 + t.tv_nsec / 1000;
 }
 
 // The rest of the line of the log that begins with `key`.

@@ -13,6 +13,7 @@ struct program {
     int pid;
     int input; // its standard input, held open
     int log;   // a file in memory with what it wrote, both streams
+    int turns; // a file in memory, see program_note_turns
 };
 
 // The simulator and where it listens.
@@ -44,6 +45,11 @@ struct pending; // a request under way
 [[nodiscard]] struct program program_start(const char *name, std::vector<std::string> args);
 // Programs started from now on may have so many descriptors; 0: as many as the tests.
 void program_limit_descriptors(unsigned most);
+// Whether programs started from now on note how long the turns of their loops are. Only where
+// is_as_released().
+void program_note_turns(bool note);
+// The longest turn so far, in microseconds of CPU time: what else the machine does does not count.
+[[nodiscard]] int64_t program_longest_turn_us(const struct program *p);
 // Waits for its end; the exit status, or 128 + the signal. What it wrote is left in `log`, if given.
 int program_wait(struct program *p, std::string *log = nullptr);
 int program_stop(struct program *p, int signal_number);
@@ -55,6 +61,8 @@ struct usage {
     int64_t cpu_ms; // since it began
 };
 [[nodiscard]] struct usage program_usage(const struct program *p);
+// CPU time that it has used since it began.
+[[nodiscard]] int64_t program_cpu_us(const struct program *p);
 // Waits until its log has `text`.
 void program_wait_for(const struct program *p, const char *text);
 
