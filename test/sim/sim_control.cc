@@ -249,6 +249,16 @@ static void append_stats(std::string *out, const struct sim_stats *stats,
     text_append_json(out, stats->last_body);
 }
 
+static void append_api_stats(std::string *out, const struct sim_kube *kube)
+{
+    *out += ",\"api\":";
+    append_stats(out, &kube->stats, kube->server);
+    text_append(
+        out, ",\"failures\":%llu,\"resources\":", static_cast<unsigned long long>(kube->failures));
+    sim_call_append_resources(out, kube);
+    *out += '}';
+}
+
 static void get_stats(const struct sim_call *call)
 {
     const std::string wanted = sim_call_text(call, "node");
@@ -265,12 +275,10 @@ static void get_stats(const struct sim_call *call)
         append_stats(&body, &node->stats, node->server);
         text_append(&body, ",\"sessions\":%zu}", node->sessions.size());
     }
-    body += "},\"api\":";
-    append_stats(&body, &call->kube->stats, call->kube->server);
-    text_append(&body, ",\"failures\":%llu,\"resources\":",
-                static_cast<unsigned long long>(call->kube->failures));
-    sim_call_append_resources(&body, call->kube);
-    body += "}}\n";
+    body += '}';
+    if (wanted.empty())
+        append_api_stats(&body, call->kube);
+    body += "}\n";
     sim_answer_json(call->answer, 200, body);
 }
 
