@@ -44,9 +44,9 @@ static void close_all(const std::vector<int> &sockets)
         close(fd);
 }
 
-static std::string get(const char *path)
+static std::string get(const std::string &path)
 {
-    return std::string("GET ") + path + " HTTP/1.1\r\nHost: x\r\n\r\n";
+    return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n";
 }
 
 // Asks on a new connection; how long the reply, which must be 200, took.
@@ -80,7 +80,10 @@ static void places__all_taken_by_requests__are_kept_for_health(void **)
     struct svc s = svc_start_for(&the_cluster, 3, {"--max-connections", "4"});
     cluster_do(&the_cluster, "POST", "/fault?node=worker-1&kind=hang");
     cluster_do(&the_cluster, "DELETE", "/stats");
-    const std::vector<int> waiting = open_many(&s, 4, get("/v1/pods?timeout=30s"));
+    std::vector<int>
+        waiting; // each asks something of its own, so that none shares another's broadcast
+    for (const char *query : {"n=1", "n=2", "n=3", "n=4"})
+        waiting.push_back(raw_open(s.url, get(std::string("/v1/pods?timeout=30s&") + query)));
     cluster_wait_for(&the_cluster, "/stats?node=worker-1", "\"GET\":4");
     const std::vector<int> silent = open_many(&s, 8, "");
 
