@@ -11,6 +11,7 @@ struct auth;
 struct discovery;
 struct watchdog;
 struct http_request;
+struct http_response;
 
 struct api_options {
     struct broadcast_context broadcast; // copied; what it points to is borrowed
@@ -21,6 +22,8 @@ struct api_options {
     size_t max_requests;                // broadcasts at once
     struct auth *auth;                  // borrowed; null: everybody may do everything
     const char *audience;               // of the tokens, for people; borrowed
+    bool metrics_per_node;              // series of each node too
+    size_t max_connections;             // of the listener, for /metrics
     bool open_metrics;                  // /metrics is for everybody in any case
 };
 
@@ -31,6 +34,9 @@ void api_free(struct api *a);
 
 // Fits http_request_fn; `arg` is a struct api.
 void api_on_request(void *arg, struct http_request *request);
+
+// Fits http_replied_fn: counts what is answered.
+void api_on_replied(void *arg, const struct http_request *request, struct http_response *response);
 
 // Fits http_allow_fn.
 [[nodiscard]] const char *api_allow(std::string_view path);

@@ -21,5 +21,8 @@ void coalescer_free(struct coalescer *c);
 [[nodiscard]] struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *request,
                                            broadcast_done_fn done, void *arg);
 
+// How many were answered with a broadcast that another had begun as well.
+[[nodiscard]] uint64_t coalescer_shared(const struct coalescer *c);
+
 // `done` is never called. A broadcast that nobody waits for any more ends.
 void ticket_cancel(struct ticket *t);

@@ -49,6 +49,7 @@ struct config {
     enum config_auth auth;
     std::string auth_audience;
     bool open_metrics;
+    bool metrics_per_node;
     enum config_shell shell; // of CONFIG_COMPLETION
 };
 

@@ -30,6 +30,11 @@ typedef const char *(*http_allow_fn)(std::string_view path);
 // and to clients that may not ask anything else.
 typedef bool (*http_vital_fn)(std::string_view path);
 
+// A reply is about to be sent: to `request`, or, where that is null, to one that was refused before it was
+// whole. `response` may get more headers.
+typedef void (*http_replied_fn)(void *arg, const struct http_request *request,
+                                struct http_response *response);
+
 struct http_server_options {
     struct event_base *base;
     const char *address;       // "IP:port", "[::1]:port"; empty host: all addresses, both families
@@ -43,6 +48,7 @@ struct http_server_options {
     http_allow_fn allow;
     http_vital_fn vital = nullptr; // null: none is
     http_request_fn on_request;
+    http_replied_fn on_replied = nullptr; // null: nobody wants to know
     void *arg;
 };
 
@@ -82,6 +88,14 @@ void http_server_free(struct http_server *s);
 // Who asks, for the log: what was found out about it, or "".
 void http_request_set_user(struct http_request *r, const std::string &user);
 [[nodiscard]] const char *http_request_user(const struct http_request *r);
+
+// What the request is counted as: a static text. Empty where nobody has set it.
+void http_request_set_route(struct http_request *r, const char *route);
+[[nodiscard]] const char *http_request_route(const struct http_request *r);
+// How long ago it was whole, in microseconds.
+[[nodiscard]] int64_t http_request_age_us(const struct http_request *r);
+// The connections of the server that it came to.
+[[nodiscard]] size_t http_request_connections(const struct http_request *r);
 
 // Has `gone` called once if the client leaves before the reply, within about 100 ms; the request is
 // gone then.

@@ -1,6 +1,7 @@
 // The process' own surroundings: descriptors, heap, and the memory that starting leaves behind.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 // Before anything else: standard streams that are open, no SIGPIPE and SIGHUP, as many descriptors as are allowed, a heap that is not given back
 // and asked for again with every big reply.
@@ -16,3 +17,14 @@ void process_trim_code();
 // Gives the heap's free pages back: what a time of many clients needed. It takes a tenth of a
 // millisecond, and some milliseconds where it is a hundred megabytes, so best when nobody waits.
 void process_trim_heap();
+
+// What the process has used so far, and when it began.
+struct process_usage {
+    int64_t cpu_ms; // user and system
+    uint64_t resident_bytes;
+    uint64_t descriptors; // that are open
+    int64_t started_ms;   // wall clock: when process_prepare was called
+};
+
+// Reads two small files of /proc, which never wait for a disk.
+[[nodiscard]] struct process_usage process_get_usage();

@@ -1,5 +1,5 @@
 // The routes of the REST API.
-#include "api.h"
+#include "api_metrics.h"
 
 #include <string>
 
@@ -42,6 +42,7 @@ struct route {
     unsigned methods; // bits 1 << enum http_method
     route_fn handle;
     enum route_access access = ACCESS_CHECKED;
+    const char *pattern = nullptr; // what its requests are counted as; null: `path`
 };
 
 constexpr unsigned bit(enum http_method method)
@@ -74,6 +75,11 @@ void api_free(struct api *a)
     gate_free(a->gate);
     exchanges_free(a->exchanges);
     delete a;
+}
+
+const struct api_options *api_get_options(const struct api *a)
+{
+    return &a->options;
 }
 
 void api_drain(struct api *a)
@@ -150,6 +156,17 @@ static void handle_tracer_nodes(struct api *a, struct http_request *request)
     reply_text(request, "application/json", status_document(a->options.broadcast.nodes, &facts));
 }
 
+static void handle_metrics(struct api *a, struct http_request *request)
+{
+    const struct discovery_status discovery = status_of_discovery(a);
+    const struct api_scene scene = {.discovery = &discovery,
+                                    .waiting = api_in_flight(a),
+                                    .shared = exchanges_shared(a->exchanges),
+                                    .connections = http_request_connections(request)};
+    reply_text(request, "text/plain; version=0.0.4; charset=utf-8",
+               api_metrics_text(&a->options, &scene));
+}
+
 static void handle_broadcast(struct api *a, struct http_request *request)
 {
     struct query query;
@@ -203,8 +220,9 @@ static const struct route ROUTES[] = {
     {"/v1/trace-hooks", false, "GET, HEAD", READ, handle_broadcast},
     {SESSIONS_PATH, false, "POST", bit(HTTP_POST), handle_session_create},
     {"/v1/trace-session/", true, "GET, HEAD, PUT, DELETE", READ | bit(HTTP_PUT) | bit(HTTP_DELETE),
-     handle_session},
+     handle_session, ACCESS_CHECKED, "/v1/trace-session/{id}"},
     {"/v1/tracer-nodes", false, "GET, HEAD", READ, handle_tracer_nodes},
+    {"/metrics", false, "GET, HEAD", READ, handle_metrics, ACCESS_METRICS},
     {"/livez", false, "GET, HEAD", READ, handle_livez, ACCESS_OPEN},
     {"/readyz", false, "GET, HEAD", READ, handle_readyz, ACCESS_OPEN},
     {"/version", false, "GET, HEAD", READ, handle_version},
@@ -280,6 +298,8 @@ void api_on_request(void *arg, struct http_request *request)
 {
     struct api *a = static_cast<struct api *>(arg);
     const struct route *r = find_route(path_of(request));
+    if (r)
+        http_request_set_route(request, r->pattern ? r->pattern : r->path);
     if (is_open(a, r))
         on_admitted(a, request);
     else

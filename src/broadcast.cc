@@ -13,6 +13,7 @@
 #include "http_client.h"
 #include "http_response.h"
 #include "log.h"
+#include "metrics.h"
 #include "nodes.h"
 #include "tasks.h"
 
@@ -53,6 +54,7 @@ void broadcast_cancel(struct broadcast *b)
 // Notes in the database what became of a node that was asked.
 static void note(struct broadcast *b, const struct node_reply *r)
 {
+    metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
     nodes_note(b->context->nodes, r->key, r->outcome, r->reason, r->status, r->ms, clock_wall_ms(),
                r->detail);
     if (r->outcome == OUTCOME_FAILED)
@@ -213,6 +215,8 @@ static void call_expire(struct broadcast *b, struct call *c)
     if (asked) {
         note(b, r);
         learn(b, r, true);
+    } else {
+        metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
     }
     b->open--;
 }

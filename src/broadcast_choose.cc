@@ -7,6 +7,7 @@
 #include "blob.h"
 #include "http_client.h"
 #include "json_members.h"
+#include "metrics.h"
 #include "nodes.h"
 #include "owners.h"
 #include "session.h"
@@ -23,6 +24,7 @@ static void add_unasked(struct broadcast *b, const std::string &name, enum reaso
     r->name = name;
     r->ms = -1;
     node_reply_fail(r, &b->options.kind, reason, EFFECT_NOT_SENT);
+    metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
 }
 
 // A node that terminates still has its sessions: it is asked for all but new ones.

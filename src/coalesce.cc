@@ -49,6 +49,7 @@ struct coalescer {
     const struct broadcast_context *context;
     std::unordered_map<std::string, struct group *> groups; // those with a key
     std::vector<struct group *> all;
+    uint64_t shared; // tickets that had the broadcast of another
 };
 
 static bool hand_out(void *arg);
@@ -56,7 +57,7 @@ static void on_timer(evutil_socket_t, short, void *arg);
 
 struct coalescer *coalescer_new(const struct broadcast_context *context)
 {
-    return new coalescer{.context = context, .groups = {}, .all = {}};
+    return new coalescer{.context = context, .groups = {}, .all = {}, .shared = 0};
 }
 
 // What has to be the same for a reply to be: everything but who asks.
@@ -150,6 +151,7 @@ static bool hand_out(void *arg)
         response.content_type = f->response.content_type;
         response.headers = f->response.headers;
         rope_share(&response.body, &f->response.body);
+        g->owner->shared++;
     }
     if (last)
         group_settle(g);
@@ -210,6 +212,11 @@ struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *requ
     const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     evtimer_add(g->timer, &after);
     return t;
+}
+
+uint64_t coalescer_shared(const struct coalescer *c)
+{
+    return c->shared;
 }
 
 void ticket_cancel(struct ticket *t)

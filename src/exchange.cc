@@ -52,6 +52,11 @@ size_t exchanges_count(const struct exchanges *x)
     return x->under_way.size();
 }
 
+uint64_t exchanges_shared(const struct exchanges *x)
+{
+    return coalescer_shared(x->coalescer);
+}
+
 static void exchange_free(struct exchange *e)
 {
     e->all->under_way.erase(e);

@@ -16,6 +16,7 @@
 #include <event2/util.h>
 
 #include "blob.h"
+#include "clock.h"
 #include "connections.h"
 #include "http_response.h"
 #include "problem.h"
@@ -86,6 +87,8 @@ static struct http_request *request_new(struct http_server *s, struct evhttp_req
     r->body = blob_new(size);
     if (size > 0)
         r->body->size = static_cast<size_t>(evbuffer_remove(input, r->body->data, size));
+    r->route = "";
+    r->started_us = clock_monotonic_us();
     r->id = choose_id(s, http_request_header(r, "X-Request-Id"));
     return r;
 }
@@ -206,6 +209,26 @@ const char *http_request_user(const struct http_request *r)
     return r->user.c_str();
 }
 
+void http_request_set_route(struct http_request *r, const char *route)
+{
+    r->route = route;
+}
+
+const char *http_request_route(const struct http_request *r)
+{
+    return r->route;
+}
+
+int64_t http_request_age_us(const struct http_request *r)
+{
+    return clock_monotonic_us() - r->started_us;
+}
+
+size_t http_request_connections(const struct http_request *r)
+{
+    return http_server_connections(r->server);
+}
+
 void http_request_on_gone(struct http_request *r, http_gone_fn gone, void *arg)
 {
     r->on_gone = gone;
@@ -287,9 +310,18 @@ static void on_reply_sent(struct evhttp_request *, void *connection)
     connection_done(static_cast<struct connection *>(connection), false);
 }
 
+// Tells the owner what is answered; `r` is null where there is no request.
+static void tell(const struct http_server *s, const struct http_request *r,
+                 struct http_response *response)
+{
+    if (s->options.on_replied)
+        s->options.on_replied(s->options.arg, r, response);
+}
+
 void http_reply(struct http_request *r, struct http_response *response)
 {
     struct evhttp_request *req = r->req;
+    tell(r->server, r, response);
     const bool must_close = connection_reply(r->connection) || asks_for_close(r);
     const bool last = is_last(req, must_close);
     add_headers(r->server, r, response);
@@ -336,6 +368,7 @@ void http_server_on_refused(void *arg, const struct http_head *head, std::string
     struct http_server *s = static_cast<struct http_server *>(arg);
     struct http_response response;
     const int status = refusal_response(s, head, &response);
+    tell(s, nullptr, &response);
     *reply = "HTTP/1.1 " + std::to_string(status) + " " + http_status_text(status);
     *reply += std::string("\r\nDate: ") + date_text(s);
     *reply += std::string("\r\nContent-Type: ") + response.content_type;

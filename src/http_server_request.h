@@ -41,6 +41,8 @@ struct http_request {
     struct connection *connection;
     struct blob *body;
     std::string id, user;
+    const char *route;  // what it is counted as; static
+    int64_t started_us; // monotonic
     http_gone_fn on_gone;
     void *gone_arg;
 };

@@ -18,6 +18,7 @@
 #include "http_server.h"
 #include "kube_account.h"
 #include "log.h"
+#include "metrics.h"
 #include "nodes.h"
 #include "owners.h"
 #include "prober.h"
@@ -52,6 +53,7 @@ struct svc {
     struct tasks *tasks;
     struct http_client *http;
     struct budget budget; // of node replies
+    struct metrics *metrics;
     struct nodes *nodes;
     struct owners *owners;
     struct kube_account *account; // null with --nodes and without --auth kubernetes
@@ -60,7 +62,8 @@ struct svc {
     struct prober *prober;
     struct api *api;
     struct http_server *server;
-    int64_t close_by_ms; // monotonic; set while closing
+    size_t max_connections; // of clients
+    int64_t close_by_ms;    // monotonic; set while closing
 };
 
 // The drain delay is over: no new connection; what is under way ends or meets its deadline.
@@ -233,31 +236,6 @@ static void start_prober(struct svc *s)
     s->prober = prober_new(&options);
 }
 
-static void start_api(struct svc *s)
-{
-    const struct config *c = &s->config;
-    s->budget.limit = static_cast<size_t>(c->max_memory);
-    const struct api_options options = {
-        .broadcast = {.base = s->base,
-                      .tasks = s->tasks,
-                      .http = s->http,
-                      .nodes = s->nodes,
-                      .owners = s->owners,
-                      .max_in_flight = static_cast<size_t>(c->max_in_flight),
-                      .max_reply = static_cast<size_t>(c->max_reply),
-                      .budget = &s->budget},
-        .discovery = s->discovery,
-        .watchdog = s->watchdog,
-        .timeout_ms = c->timeout_ms,
-        .max_timeout_ms = c->max_timeout_ms,
-        .max_requests = static_cast<size_t>(c->max_requests),
-        .auth = s->auth,
-        .audience = c->auth_audience.c_str(),
-        .open_metrics = c->open_metrics,
-    };
-    s->api = api_new(&options);
-}
-
 // Clients get half of the descriptors at most: nodes and the API server must stay within reach.
 static size_t affordable_connections(const struct config *c)
 {
@@ -268,6 +246,35 @@ static size_t affordable_connections(const struct config *c)
         "--max-connections: %zu instead of %zu, half of the descriptors that the system allows",
         most, wanted);
     return most;
+}
+
+static void start_api(struct svc *s)
+{
+    const struct config *c = &s->config;
+    s->max_connections = affordable_connections(c);
+    s->budget.limit = static_cast<size_t>(c->max_memory);
+    const struct api_options options = {
+        .broadcast = {.base = s->base,
+                      .tasks = s->tasks,
+                      .http = s->http,
+                      .nodes = s->nodes,
+                      .owners = s->owners,
+                      .max_in_flight = static_cast<size_t>(c->max_in_flight),
+                      .max_reply = static_cast<size_t>(c->max_reply),
+                      .budget = &s->budget,
+                      .metrics = s->metrics},
+        .discovery = s->discovery,
+        .watchdog = s->watchdog,
+        .timeout_ms = c->timeout_ms,
+        .max_timeout_ms = c->max_timeout_ms,
+        .max_requests = static_cast<size_t>(c->max_requests),
+        .auth = s->auth,
+        .audience = c->auth_audience.c_str(),
+        .metrics_per_node = c->metrics_per_node,
+        .max_connections = s->max_connections,
+        .open_metrics = c->open_metrics,
+    };
+    s->api = api_new(&options);
 }
 
 // False: a file cannot be used.
@@ -305,7 +312,7 @@ static void start_server(struct svc *s)
         .address = c->address.c_str(),
         .max_header = static_cast<size_t>(c->max_header),
         .max_body = static_cast<size_t>(c->max_body),
-        .max_connections = affordable_connections(c),
+        .max_connections = s->max_connections,
         .header_timeout_ms = c->request_timeout_ms,
         .idle_timeout_ms = c->idle_timeout_ms,
         .reply_timeout_ms = c->reply_timeout_ms,
@@ -313,6 +320,7 @@ static void start_server(struct svc *s)
         .allow = api_allow,
         .vital = api_is_vital,
         .on_request = api_on_request,
+        .on_replied = api_on_replied,
         .arg = s->api,
     };
     std::string error;
@@ -359,6 +367,7 @@ static void stop(struct svc *s)
     http_client_free(s->http);
     tasks_free(s->tasks);
     owners_free(s->owners);
+    metrics_free(s->metrics);
     nodes_free(s->nodes);
     watchdog_free(s->watchdog);
     if (s->tls) {
@@ -386,6 +395,7 @@ static void run(struct svc *s)
     s->http = http_client_new(s->base);
     s->nodes = nodes_new();
     s->owners = owners_new();
+    s->metrics = metrics_new();
     warn_of_strangers(&s->config);
     const bool asks_kubernetes = s->config.auth == AUTH_BY_KUBERNETES;
     if (s->config.nodes.empty() || asks_kubernetes)

@@ -3,12 +3,17 @@
 
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <dirent.h>
 #include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+static time_t the_start; // in seconds since 1970
 
 // A daemon started without them would get other descriptors under the numbers that logs are written to.
 static void open_standard_streams()
@@ -22,6 +27,7 @@ static void open_standard_streams()
 
 void process_prepare()
 {
+    the_start = time(nullptr);
     open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN); // with TLS main waits for it
@@ -71,4 +77,42 @@ void process_trim_code()
 void process_trim_heap()
 {
     malloc_trim(0);
+}
+
+static uint64_t count_descriptors()
+{
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder)
+        return 0;
+    uint64_t count = 0;
+    while (const struct dirent *entry = readdir(folder))
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count > 0 ? count - 1 : 0; // without that of the folder
+}
+
+static uint64_t resident_pages()
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long long all = 0, resident = 0;
+    if (file && fscanf(file, "%llu %llu", &all, &resident) != 2)
+        resident = 0;
+    if (file)
+        fclose(file);
+    return resident;
+}
+
+static int64_t ms_of(struct timeval t)
+{
+    return int64_t{t.tv_sec} * 1000 + t.tv_usec / 1000;
+}
+
+struct process_usage process_get_usage()
+{
+    struct rusage usage = {};
+    getrusage(RUSAGE_SELF, &usage);
+    return {.cpu_ms = ms_of(usage.ru_utime) + ms_of(usage.ru_stime),
+            .resident_bytes = resident_pages() * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)),
+            .descriptors = count_descriptors(),
+            .started_ms = int64_t{the_start} * 1000};
 }

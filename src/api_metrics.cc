@@ -1,0 +1,69 @@
+// Gathers what /metrics says.
+#include "api_metrics.h"
+
+#include <cstdlib>
+
+#include "budget.h"
+#include "discovery.h"
+#include "http_response.h"
+#include "http_server.h"
+#include "metrics.h"
+#include "process.h"
+#include "watchdog.h"
+
+std::string api_metrics_text(const struct api_options *options, const struct api_scene *scene)
+{
+    const struct process_usage usage = process_get_usage();
+    const struct discovery_status *d = scene->discovery;
+    const struct budget *budget = options->broadcast.budget;
+    const struct metrics_state state = {
+        .nodes = options->broadcast.nodes,
+        .per_node = options->metrics_per_node,
+        .requests = scene->waiting,
+        .requests_limit = options->max_requests,
+        .connections = scene->connections,
+        .connections_limit = options->max_connections,
+        .reply_bytes = budget->used,
+        .reply_bytes_limit = budget->limit,
+        .shared = scene->shared,
+        .source = d->source,
+        .mode = d->mode,
+        .synced = d->synced,
+        .age_ms = d->age_ms,
+        .lists = d->lists,
+        .watches = d->watches,
+        .events = d->events,
+        .failures = d->failures,
+        .rejected = d->rejected,
+        .longest_turn_ms = watchdog_longest_ms(options->watchdog),
+        .cpu_ms = usage.cpu_ms,
+        .resident_bytes = usage.resident_bytes,
+        .open_descriptors = usage.descriptors,
+        .most_descriptors = process_descriptors(),
+        .started_ms = usage.started_ms,
+    };
+    return metrics_text(options->broadcast.metrics, &state);
+}
+
+static uint64_t collisions_of(const struct http_response *response)
+{
+    for (const struct http_header &h : response->headers)
+        if (h.name == "Tracer-Collisions")
+            return strtoull(h.value.c_str(), nullptr, 10);
+    return 0;
+}
+
+void api_on_replied(void *arg, const struct http_request *request, struct http_response *response)
+{
+    const struct api_options *options = api_get_options(static_cast<struct api *>(arg));
+    struct metrics *m = options->broadcast.metrics;
+    if (!request) {
+        metrics_count_request(m, "unread", "none", response->status, 0);
+        return;
+    }
+    const char *route = http_request_route(request);
+    metrics_count_request(m, *route == '\0' ? "other" : route,
+                          http_method_name(http_request_method(request)), response->status,
+                          http_request_age_us(request));
+    metrics_count_collisions(m, collisions_of(response));
+}
