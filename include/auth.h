@@ -42,6 +42,12 @@ struct auth_question {
     struct review_access access;
 };
 
+// Reviews that have ended, by what the API server said: enum review_verdict.
+struct auth_counts {
+    uint64_t tokens[REVIEW_NONSENSE + 1];
+    uint64_t accesses[REVIEW_NONSENSE + 1];
+};
+
 typedef int64_t (*auth_clock_fn)();
 typedef void (*auth_done_fn)(void *arg, const struct auth_answer *answer);
 
@@ -68,3 +74,6 @@ void auth_free(struct auth *a);
 
 // A review that nobody waits for any more ends.
 void auth_cancel(struct auth_check *check);
+
+// Since auth_new. What is remembered takes no review and does not count.
+[[nodiscard]] const struct auth_counts *auth_get_counts(const struct auth *a);

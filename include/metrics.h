@@ -27,6 +27,11 @@ void metrics_count_node(struct metrics *m, enum outcome o, enum reason r, int64_
 // Members of a reply were renamed.
 void metrics_count_collisions(struct metrics *m, uint64_t collisions);
 
+// What the API server said when it was asked about clients; failed: nothing usable.
+struct metrics_reviews {
+    uint64_t allowed, denied, failed;
+};
+
 // What is not counted but so at the moment, or counted elsewhere.
 struct metrics_state {
     const struct nodes *nodes; // for their states
@@ -36,6 +41,8 @@ struct metrics_state {
     uint64_t connections, connections_limit; // of clients
     uint64_t reply_bytes, reply_bytes_limit; // of nodes, held
     uint64_t shared;                         // requests answered with the broadcast of another
+
+    struct metrics_reviews token_reviews, access_reviews;
 
     const char *source, *mode; // of discovery
     bool synced;

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "auth.h"
 #include "budget.h"
 #include "discovery.h"
 #include "http_response.h"
@@ -11,11 +12,20 @@
 #include "process.h"
 #include "watchdog.h"
 
+static struct metrics_reviews reviews_of(const uint64_t *counts)
+{
+    return {.allowed = counts[REVIEW_YES],
+            .denied = counts[REVIEW_NO],
+            .failed = counts[REVIEW_NONSENSE]};
+}
+
 std::string api_metrics_text(const struct api_options *options, const struct api_scene *scene)
 {
     const struct process_usage usage = process_get_usage();
     const struct discovery_status *d = scene->discovery;
     const struct budget *budget = options->broadcast.budget;
+    const struct auth_counts reviews =
+        options->auth ? *auth_get_counts(options->auth) : auth_counts{};
     const struct metrics_state state = {
         .nodes = options->broadcast.nodes,
         .per_node = options->metrics_per_node,
@@ -26,6 +36,8 @@ std::string api_metrics_text(const struct api_options *options, const struct api
         .reply_bytes = budget->used,
         .reply_bytes_limit = budget->limit,
         .shared = scene->shared,
+        .token_reviews = reviews_of(reviews.tokens),
+        .access_reviews = reviews_of(reviews.accesses),
         .source = d->source,
         .mode = d->mode,
         .synced = d->synced,

@@ -37,6 +37,7 @@ struct auth {
     struct auth_cache *tokens, *rights;
     std::unordered_map<std::string, struct auth_review *> reviews; // by key
     std::string problem; // of the last review; empty: it had an answer
+    struct auth_counts counts;
 };
 
 struct auth *auth_new(const struct auth_options *options)
@@ -45,7 +46,8 @@ struct auth *auth_new(const struct auth_options *options)
                               .tokens = auth_cache_new(AUTH_CACHED_MAX),
                               .rights = auth_cache_new(AUTH_CACHED_MAX),
                               .reviews = {},
-                              .problem = {}};
+                              .problem = {},
+                              .counts = {}};
     if (!a->tokens || !a->rights)
         log_fatal("--auth: there is no randomness");
     if (!a->options.now)
@@ -248,6 +250,8 @@ static void on_call_done(void *arg, const struct auth_reply *reply)
     struct auth_review *r = static_cast<struct auth_review *>(arg);
     struct review_user user;
     const enum review_verdict verdict = read_reply(r, reply, &user);
+    struct auth_counts *counts = &r->auth->counts;
+    (r->of_access ? counts->accesses : counts->tokens)[verdict]++;
     r->call = nullptr;
     r->auth->reviews.erase(r->key);
     keep(r, verdict, user);
@@ -294,4 +298,9 @@ void auth_cancel(struct auth_check *check)
         delete r;
     }
     delete check;
+}
+
+const struct auth_counts *auth_get_counts(const struct auth *a)
+{
+    return &a->counts;
 }

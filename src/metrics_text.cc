@@ -173,6 +173,23 @@ static void add_each_node(std::string *out, const struct metrics_state *s)
             sample(out, PREFIX "node_last_duration_seconds", {{"node", n.name}}, seconds(n.ms));
 }
 
+static void add_reviews_of(std::string *out, const char *kind, const struct metrics_reviews *r)
+{
+    const char *const name = PREFIX "auth_reviews_total";
+    sample(out, name, {{"kind", kind}, {"outcome", "allowed"}}, std::to_string(r->allowed));
+    sample(out, name, {{"kind", kind}, {"outcome", "denied"}}, std::to_string(r->denied));
+    sample(out, name, {{"kind", kind}, {"outcome", "failed"}}, std::to_string(r->failed));
+}
+
+// With zeros: where a series begins with its first failure, no rate shows that failure.
+static void add_reviews(std::string *out, const struct metrics_state *s)
+{
+    head(out, PREFIX "auth_reviews_total", "counter",
+         "What the Kubernetes API server said of tokens and rights; failed: nothing usable.");
+    add_reviews_of(out, "token", &s->token_reviews);
+    add_reviews_of(out, "access", &s->access_reviews);
+}
+
 static void add_discovery(std::string *out, const struct metrics_state *s)
 {
     head(out, PREFIX "discovery_info", "gauge", "Where nodes are found, and how.");
@@ -215,6 +232,7 @@ std::string metrics_text(const struct metrics *m, const struct metrics_state *st
         add_each_node(&out, state);
     gauge(&out, PREFIX "reply_bytes", "Bytes of node replies that are held.", state->reply_bytes);
     gauge(&out, PREFIX "reply_bytes_limit", "How many may be held.", state->reply_bytes_limit);
+    add_reviews(&out, state);
     add_discovery(&out, state);
     add_process(&out, state);
     return out;

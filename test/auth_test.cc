@@ -292,6 +292,30 @@ static void ask__user_of_very_much__is_not_remembered(void **state)
     assert_int_equal(requests_of(f, RIGHTS), 2);
 }
 
+static void reviews__that_ended__are_counted_by_verdict(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, TOKENS, BAD_TOKEN);
+    ask(f, question_of("wrong"));
+    ask(f, question_of("wrong")); // is remembered
+    add(f, TOKENS, token_of("ann"));
+    add(f, RIGHTS, REFUSED);
+    ask(f, question_of("secret"));
+    add(f, RIGHTS, ALLOWED);
+    ask(f, question_of("secret", "post"));
+    add(f, RIGHTS, "{}");
+    ask(f, question_of("secret", "put"));
+
+    const struct auth_counts *counts = auth_get_counts(f->auth);
+
+    assert_int_equal(counts->tokens[REVIEW_YES], 1);
+    assert_int_equal(counts->tokens[REVIEW_NO], 1);
+    assert_int_equal(counts->tokens[REVIEW_NONSENSE], 0);
+    assert_int_equal(counts->accesses[REVIEW_YES], 1);
+    assert_int_equal(counts->accesses[REVIEW_NO], 1);
+    assert_int_equal(counts->accesses[REVIEW_NONSENSE], 1);
+}
+
 static void start__hundred_at_once__are_one_review_of_each_kind(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
@@ -387,6 +411,7 @@ int main()
         TEST(ask__again__is_remembered_for_its_time),
         TEST(ask__other_token_path_verb_or_group__is_another_question),
         TEST(ask__user_of_very_much__is_not_remembered),
+        TEST(reviews__that_ended__are_counted_by_verdict),
         TEST(start__hundred_at_once__are_one_review_of_each_kind),
         TEST(cancel__of_the_last_one__ends_the_review),
         TEST(cancel__from_within_an_answer__is_fine),

@@ -91,6 +91,27 @@ static void nodes__asked_or_not__are_counted_by_reason(void **)
     nodes_free(db);
 }
 
+static void reviews__of_either_kind__are_shown_by_outcome(void **)
+{
+    struct metrics *m = metrics_new();
+    struct nodes *db = nodes_new();
+    struct metrics_state s = state_of(db);
+    s.token_reviews = {.allowed = 5, .denied = 4, .failed = 3};
+    s.access_reviews = {.allowed = 2, .denied = 1, .failed = 0};
+
+    const std::string text = metrics_text(m, &s);
+
+    const std::string total = "tracer_svc_auth_reviews_total";
+    assert_line(text, total + "{kind=\"token\",outcome=\"allowed\"} 5");
+    assert_line(text, total + "{kind=\"token\",outcome=\"denied\"} 4");
+    assert_line(text, total + "{kind=\"token\",outcome=\"failed\"} 3");
+    assert_line(text, total + "{kind=\"access\",outcome=\"allowed\"} 2");
+    assert_line(text, total + "{kind=\"access\",outcome=\"denied\"} 1");
+    assert_line(text, total + "{kind=\"access\",outcome=\"failed\"} 0");
+    metrics_free(m);
+    nodes_free(db);
+}
+
 static void nodes__each_asked_for__have_series_of_their_own(void **)
 {
     struct metrics *m = metrics_new();
@@ -114,6 +135,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests__of_routes__are_counted_and_timed),
         cmocka_unit_test(nodes__asked_or_not__are_counted_by_reason),
+        cmocka_unit_test(reviews__of_either_kind__are_shown_by_outcome),
         cmocka_unit_test(nodes__each_asked_for__have_series_of_their_own),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -217,6 +217,11 @@ static void server__that_is_down__lets_nobody_new_in(void **)
     assert_int_equal(ask("GET", "/livez", nullptr).status, 200);
     cluster_do(&the_cluster, "DELETE", "/api-fault");
     assert_int_equal(ask("GET", "/v1/pods", "token-of-ann").status, 200);
+    const std::string metrics = ask("GET", "/metrics", "token-of-ann").body;
+    const std::string reviews = "\ntracer_svc_auth_reviews_total";
+    assert_has(metrics, reviews + R"({kind="token",outcome="allowed"} 2)");
+    assert_has(metrics, reviews + R"({kind="token",outcome="failed"} 1)");
+    assert_has(metrics, reviews + R"({kind="access",outcome="failed"} 1)");
     const std::string log = program_log(&the_svc.daemon);
     assert_has(log, "--auth: nobody new is let in, as a review failed: connect");
     assert_has(log, "--auth: the API server answers reviews again");

@@ -1,6 +1,8 @@
 // What Prometheus gets from the real daemon.
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <set>
 
 #include "clock.h"
 #include "cmocka_cc.h"
@@ -97,11 +99,64 @@ static void exposition__of_the_daemon__is_what_prometheus_wants(void **)
     assert_int_equal(status, 0);
 }
 
+static std::string read_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (!file)
+        fail_msg("%s: can not be read", path);
+    std::string text;
+    char piece[4096];
+    for (size_t got; (got = fread(piece, 1, sizeof piece, file)) > 0;)
+        text.append(piece, got);
+    fclose(file);
+    return text;
+}
+
+// The words of a text that are names of metrics.
+static std::set<std::string> metrics_named_in(const std::string &text)
+{
+    std::set<std::string> names;
+    for (const std::string prefix : {"tracer_svc_", "process_"})
+        for (size_t at = text.find(prefix); at != std::string::npos;) {
+            const size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_", at);
+            names.insert(text.substr(at, end - at));
+            at = text.find(prefix, end);
+        }
+    return names;
+}
+
+// A histogram's buckets, sum and count have its name in front.
+static bool has_metric(const std::string &exposition, std::string name)
+{
+    for (const char *suffix : {"_bucket", "_sum", "_count"}) {
+        const size_t at = name.rfind(suffix);
+        if (at != std::string::npos && at + strlen(suffix) == name.size() &&
+            has(exposition, "\n# TYPE " + name.substr(0, at) + " histogram\n"))
+            return true;
+    }
+    return has("\n" + exposition, "\n# TYPE " + name + " ");
+}
+
+static void rules_and_dashboard__of_deploy__name_only_metrics_that_are_there(void **)
+{
+    http_get(the_svc.url + "/v1/pods");
+    const std::string text = metrics();
+
+    for (const char *path : {"deploy/monitoring/rules.yaml", "deploy/monitoring/dashboard.json"}) {
+        const std::set<std::string> names = metrics_named_in(read_file(path));
+        assert_true(names.size() > 10);
+        for (const std::string &name : names)
+            if (!has_metric(text, name))
+                fail_msg("%s: the daemon has no metric %s", path, name.c_str());
+    }
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests__of_every_kind__are_counted),
         cmocka_unit_test(process__that_runs__tells_when_it_began),
+        cmocka_unit_test(rules_and_dashboard__of_deploy__name_only_metrics_that_are_there),
         cmocka_unit_test(exposition__of_the_daemon__is_what_prometheus_wants),
     };
     return cmocka_run_group_tests(tests, start, stop);
