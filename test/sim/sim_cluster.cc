@@ -2,12 +2,15 @@
 #include "sim_cluster.h"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 
 #include "sim_node.h"
 #include "sim_text.h"
+#include "sim_tls.h"
 
 constexpr size_t ADDRESSES_A_BLOCK = 250;
 constexpr int PORT_TRIES = 20;
@@ -40,6 +43,9 @@ void sim_cluster_free(struct sim_cluster *c)
     if (!c)
         return;
     free_nodes(c);
+    if (c->authority)
+        unlink(c->options.node_ca_file.c_str());
+    sim_authority_free(c->authority);
     delete c;
 }
 
@@ -109,17 +115,20 @@ static void publish_slice(struct sim_cluster *c, enum sim_event_type type, struc
 }
 
 // A slice keeps its endpoints; a new one goes where there is room, or into a new slice.
-static struct sim_slice *slice_with_room(struct sim_cluster *c, const std::string &name_space)
+static struct sim_slice *slice_with_room(struct sim_cluster *c, const std::string &name_space,
+                                         bool https)
 {
     for (auto at = c->slices.lower_bound(name_space + '/'); at != c->slices.end(); ++at) {
         if (at->second.name_space != name_space)
             break;
-        if (at->second.manual_address.empty() && at->second.pods.size() < SLICE_MAX)
+        if (at->second.manual_address.empty() && at->second.pods.size() < SLICE_MAX &&
+            at->second.https == https)
             return &at->second;
     }
     struct sim_slice slice = {};
     slice.name_space = name_space;
     slice.service = SIM_SERVICE;
+    slice.https = https;
     slice.uid = new_uid(c);
     text_append(&slice.name, "%s-%04llu%c", SIM_SERVICE,
                 static_cast<unsigned long long>(c->next_slice++), slice.uid.back());
@@ -160,7 +169,7 @@ static void leave_slice(struct sim_cluster *c, struct sim_pod *pod)
 
 static void enter_slice(struct sim_cluster *c, struct sim_pod *pod)
 {
-    struct sim_slice *slice = slice_with_room(c, pod->name_space);
+    struct sim_slice *slice = slice_with_room(c, pod->name_space, pod->https);
     pod->slice = slice->name_space + '/' + slice->name;
     slice->pods.push_back(key_of(pod));
     publish_slice(c, slice->version == 0 ? EVENT_ADDED : EVENT_MODIFIED, slice);
@@ -223,7 +232,41 @@ static struct sim_pod pod_of(struct sim_cluster *c, const struct sim_pod_options
     pod.phase = options->phase.empty() ? "Running" : options->phase;
     pod.ready = options->ready;
     pod.serving = options->ready;
+    pod.https = options->https;
     return pod;
+}
+
+// What the node shows at this address; null: it speaks plain HTTP, or there is no authority.
+static struct ssl_ctx_st *certificate_of(const struct sim_cluster *c, const struct sim_pod *pod,
+                                         struct in_addr address)
+{
+    if (!pod->https || !c->authority)
+        return nullptr;
+    return sim_authority_issue(c->authority, ("IP:" + address_text(address)).c_str());
+}
+
+bool sim_cluster_write_ca(const struct sim_cluster *c)
+{
+    const std::string part = c->options.node_ca_file + ".part";
+    FILE *file = fopen(part.c_str(), "w");
+    if (!file)
+        return false;
+    const bool ok = fputs(c->authority->pem.c_str(), file) >= 0;
+    return fclose(file) == 0 && ok && rename(part.c_str(), c->options.node_ca_file.c_str()) == 0;
+}
+
+bool sim_cluster_rotate(struct sim_cluster *c, bool write)
+{
+    struct sim_authority *next = c->authority ? sim_authority_new() : nullptr;
+    errno = EINVAL;
+    if (!next)
+        return false;
+    sim_authority_free(c->authority);
+    c->authority = next;
+    for (auto &[key, pod] : c->pods)
+        if (pod.https)
+            sim_node_set_tls(pod.node, certificate_of(c, &pod, pod.node->server->options.address));
+    return !write || sim_cluster_write_ca(c);
 }
 
 struct sim_pod *sim_cluster_add(struct sim_cluster *c, const struct sim_pod_options *options)
@@ -242,7 +285,12 @@ struct sim_pod *sim_cluster_add(struct sim_cluster *c, const struct sim_pod_opti
                                           .pods_size = c->options.pods_size,
                                           .base = c->options.base,
                                           .address = address,
-                                          .port = c->port};
+                                          .port = c->port,
+                                          .tls = certificate_of(c, &pod, address)};
+    if (pod.https && !node.tls) {
+        errno = EINVAL;
+        return nullptr;
+    }
     pod.node = sim_node_new(&node);
     if (!pod.node)
         return nullptr;
@@ -263,6 +311,7 @@ static bool start_all(struct sim_cluster *c, size_t count)
         struct sim_pod_options options = {};
         options.name = c->options.prefix + std::to_string(i);
         options.ready = true;
+        options.https = c->authority != nullptr;
         if (!sim_cluster_add(c, &options))
             return false;
     }
@@ -272,6 +321,11 @@ static bool start_all(struct sim_cluster *c, size_t count)
 // The kernel chooses the port of the first node; where another address has it taken, once more.
 bool sim_cluster_start(struct sim_cluster *c, size_t count)
 {
+    if (!c->options.node_ca_file.empty()) {
+        c->authority = sim_authority_new();
+        if (!c->authority || !sim_cluster_write_ca(c))
+            return false;
+    }
     for (int i = 0; i < PORT_TRIES; i++) {
         c->port = 0;
         if (start_all(c, count))
@@ -311,6 +365,8 @@ bool sim_cluster_readdress(struct sim_cluster *c, struct sim_pod *pod)
     if (!sim_node_move(pod->node, address))
         return false;
     pod->ip = address_text(address);
+    if (pod->https)
+        sim_node_set_tls(pod->node, certificate_of(c, pod, address));
     sim_cluster_changed(c, pod);
     return true;
 }

@@ -13,6 +13,7 @@
 #include "sim_object.h"
 
 struct event_base;
+struct sim_authority;
 struct sim_node;
 
 constexpr size_t SLICE_MAX = 100;      // endpoints of a slice
@@ -26,6 +27,7 @@ struct sim_pod {
     std::string name_space, name, uid, kube_node, ip, phase, app;
     uint16_t port;
     bool ready, terminating, serving;
+    bool https;    // what its tracer-node speaks, and its slice says
     size_t number; // in the order they came: endpoints are listed by it
     uint64_t version;
     std::string slice;         // the key of the slice that lists it; empty: none
@@ -47,6 +49,7 @@ struct sim_slice {
     std::string name_space, name, uid, service;
     uint64_t version, generation;
     std::vector<std::string> pods; // keys
+    bool https;                    // all of them
     std::string manual_address;    // of one that names no pod
     uint16_t manual_port;
 };
@@ -56,13 +59,16 @@ struct sim_cluster_options {
     std::string prefix, name_space;
     struct in_addr first_address;
     size_t pods_per_node, pods_size;
+    std::string
+        node_ca_file; // where the nodes' certification authority is written; empty: no node has one
 };
 
 struct sim_cluster {
     struct sim_cluster_options options;
-    uint16_t port;       // of all tracer-nodes
-    size_t next_address; // offset of the next node's address
-    size_t next_number;  // of the next pod
+    struct sim_authority *authority; // of the nodes that speak https; null: none does
+    uint16_t port;                   // of all tracer-nodes
+    size_t next_address;             // offset of the next node's address
+    size_t next_number;              // of the next pod
     uint64_t next_slice;
     uint64_t version;   // resource version
     uint64_t compacted; // every older version is expired
@@ -91,6 +97,7 @@ struct sim_pod_options {
     std::string app, phase;                 // empty: as usual
     bool ready;
     bool has_pods;
+    bool https;                    // only where there is an authority
     std::vector<std::string> pods; // what the tracer-node traces, where has_pods
 };
 
@@ -109,6 +116,13 @@ void sim_cluster_changed(struct sim_cluster *c, struct sim_pod *pod);
 
 // Gives the node's pod another address. False, with errno.
 [[nodiscard]] bool sim_cluster_readdress(struct sim_cluster *c, struct sim_pod *pod);
+
+// Another authority, and a certificate of it for each node that speaks https, from the next connection
+// on. `write`: also into the file. False, with errno: EINVAL where there was no authority.
+[[nodiscard]] bool sim_cluster_rotate(struct sim_cluster *c, bool write);
+
+// Writes the certificate of the authority of now. False, with errno.
+[[nodiscard]] bool sim_cluster_write_ca(const struct sim_cluster *c);
 
 // Adds, or replaces, a slice with one endpoint that names no pod; removes any slice.
 void sim_cluster_add_slice(struct sim_cluster *c, const struct sim_slice *slice);

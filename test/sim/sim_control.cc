@@ -13,6 +13,7 @@
 #include "sim_kube.h"
 #include "sim_node.h"
 #include "sim_text.h"
+#include "sim_tls.h"
 
 struct sim_control {
     struct sim_cluster *cluster;
@@ -106,6 +107,7 @@ static void post_node(const struct sim_call *call)
     options.app = sim_call_text(call, "app");
     options.phase = sim_call_text(call, "phase");
     options.ready = sim_call_flag(call, "ready", true);
+    options.https = sim_call_flag(call, "https", call->cluster->authority != nullptr);
     options.has_pods = text_query(call->query, "pods", &pods);
     options.pods = text_split(pods);
     if (options.name.empty()) {
@@ -197,6 +199,40 @@ static void post_node_hooks(const struct sim_call *call)
     sim_call_ok(call);
 }
 
+// The nodes that are named take this token only, or anybody's.
+static void post_node_token(const struct sim_call *call)
+{
+    const std::vector<std::string> names = named_nodes(call);
+    for (const std::string &name : names)
+        sim_cluster_find(call->cluster, name)->node->token = sim_call_text(call, "value");
+    if (!names.empty())
+        sim_call_ok(call);
+}
+
+// Gives a node that speaks https a certificate of other names.
+static void post_node_names(const struct sim_call *call)
+{
+    struct sim_pod *pod = named_pod(call);
+    if (!pod)
+        return;
+    struct ssl_ctx_st *tls = pod->https ? sim_authority_issue(call->cluster->authority,
+                                                              sim_call_text(call, "names").c_str())
+                                        : nullptr;
+    errno = EINVAL;
+    if (tls)
+        sim_node_set_tls(pod->node, tls);
+    sim_call_done(call, tls != nullptr);
+}
+
+static void post_node_ca_rotate(const struct sim_call *call)
+{
+    const bool ok = sim_cluster_rotate(call->cluster, sim_call_flag(call, "write", true));
+    sim_call_done(call, ok);
+    if (ok && sim_call_flag(call, "reset", false))
+        for (auto &[key, pod] : call->cluster->pods)
+            sim_server_reset_conns(pod.node->server);
+}
+
 static void post_slice(const struct sim_call *call)
 {
     struct in_addr address;
@@ -273,7 +309,9 @@ static void get_stats(const struct sim_call *call)
         text_append_json(&body, name);
         body += ':';
         append_stats(&body, &node->stats, node->server);
-        text_append(&body, ",\"sessions\":%zu}", node->sessions.size());
+        text_append(&body, ",\"authorizations\":%llu,\"sessions\":%zu}",
+                    static_cast<unsigned long long>(node->stats.authorizations),
+                    node->sessions.size());
     }
     body += '}';
     if (wanted.empty())
@@ -328,6 +366,9 @@ static const struct {
     {"POST", "/node-phase", post_node_phase},
     {"POST", "/node-pods", post_node_pods},
     {"POST", "/node-hooks", post_node_hooks},
+    {"POST", "/node-token", post_node_token},
+    {"POST", "/node-names", post_node_names},
+    {"POST", "/node-ca-rotate", post_node_ca_rotate},
     {"POST", "/slice", post_slice},
     {"DELETE", "/slice", delete_slice},
     {"GET", "/stats", get_stats},

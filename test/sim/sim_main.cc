@@ -24,7 +24,7 @@
 struct options {
     size_t nodes = 3, pods_per_node = 2, pods_size = 0;
     std::string prefix = "worker-", name_space = "contrace";
-    std::string tls, token, ready_file;
+    std::string tls, token, node_ca, ready_file;
     struct in_addr first_address = {.s_addr = htonl(0x7f4d0000)};
     uint64_t page_limit = 0;
     uint64_t bookmark_ms = BOOKMARK_MS;
@@ -41,6 +41,7 @@ enum {
     OPTION_NAMESPACE,
     OPTION_TLS,
     OPTION_TOKEN,
+    OPTION_NODE_CA,
     OPTION_NO_SLICES,
     OPTION_NO_WATCH,
     OPTION_BOOKMARKS,
@@ -59,6 +60,7 @@ static const struct option long_options[] = {
     {"namespace", required_argument, nullptr, OPTION_NAMESPACE},
     {"tls", required_argument, nullptr, OPTION_TLS},
     {"token", required_argument, nullptr, OPTION_TOKEN},
+    {"node-ca", required_argument, nullptr, OPTION_NODE_CA},
     {"no-slices", no_argument, nullptr, OPTION_NO_SLICES},
     {"no-watch", no_argument, nullptr, OPTION_NO_WATCH},
     {"bookmarks", required_argument, nullptr, OPTION_BOOKMARKS},
@@ -79,6 +81,7 @@ static const char HELP[] =
     "  --namespace NS       of the tracer-node pods (contrace)\n"
     "  --tls DIR            API over HTTPS; writes DIR/ca.crt, DIR/token, DIR/namespace\n"
     "  --token T            the API wants 'Authorization: Bearer T'\n"
+    "  --node-ca F          the nodes speak https; writes to F the certificate to trust\n"
     "  --no-slices          the API forbids to list endpointslices\n"
     "  --no-watch           the API forbids to watch\n"
     "  --bookmarks MS       between two bookmarks of a watch (60000)\n"
@@ -95,9 +98,12 @@ static const char HELP[] =
     "  POST /api-fault?kind=K[&status=n][&path=part][&count=n][&page=2][&retry-after=s]\n"
     "      [&verb=list|watch];  K: down hang garbage null-items status;  DELETE /api-fault\n"
     "  POST /node?name=N[&kube-node=][&pod=][&namespace=][&app=][&phase=][&ready=][&pods=a,b]\n"
+    "      [&https=]\n"
     "  DELETE /node?name=   POST /node-ready?name=&ready=   /node-readdress?name=\n"
     "  POST /node-terminating?name=&serving=   /node-label?name=&app=   /node-phase?name=&phase=\n"
     "  POST /node-pods?name=&pods=a,b   /node-hooks?name=&hooks=a,b   /slices?forbidden=\n"
+    "  POST /node-token?node=A[,B|*]&value=   /node-names?name=&names=IP:127.0.0.1,DNS:a\n"
+    "  POST /node-ca-rotate[?write=][&reset=]\n"
     "  POST /slice?name=&address=&port=[&namespace=][&service=]   DELETE /slice?name=\n"
     "  POST /watch?forbidden=[&path=part]   /watch-bookmark[?path=part][&every=ms]\n"
     "  POST /watch-fault?kind=K[&status=n][&retry-after=s][&path=part][&count=n][&events=n]\n"
@@ -142,6 +148,7 @@ static void take_option(struct options *o, int option)
     case OPTION_NAMESPACE: o->name_space = optarg; break;
     case OPTION_TLS: o->tls = optarg; break;
     case OPTION_TOKEN: o->token = optarg; break;
+    case OPTION_NODE_CA: o->node_ca = optarg; break;
     case OPTION_NO_SLICES: o->forbid_slices = true; break;
     case OPTION_NO_WATCH: o->forbid_watches = true; break;
     case OPTION_BOOKMARKS: o->bookmark_ms = number_of(optarg, 1u << 30); break;
@@ -194,10 +201,11 @@ static std::string ready_text(const struct options *o, const struct sim_kube *ku
     text_append(&text, "control=http://%s\n", address);
     for (size_t i = 0; i < cluster->order.size(); i++) {
         const std::string &name = cluster->order[i];
+        const char *scheme = cluster->authority ? "https://" : "";
         sim_server_address(sim_cluster_find(cluster, name)->node->server, address);
         if (i < 10)
-            text_append(&text, "node %s=%s\n", name.c_str(), address);
-        text_append(&nodes, "%s%s=%s", i > 0 ? "," : "", name.c_str(), address);
+            text_append(&text, "node %s=%s%s\n", name.c_str(), scheme, address);
+        text_append(&nodes, "%s%s=%s%s", i > 0 ? "," : "", name.c_str(), scheme, address);
     }
     if (cluster->order.size() <= 64)
         text_append(&text, "nodes=%s\n", nodes.c_str());
@@ -235,7 +243,8 @@ static bool sim_start(struct sim *s, const struct options *o)
                                                 .name_space = o->name_space,
                                                 .first_address = o->first_address,
                                                 .pods_per_node = o->pods_per_node,
-                                                .pods_size = o->pods_size};
+                                                .pods_size = o->pods_size,
+                                                .node_ca_file = o->node_ca};
     s->cluster = sim_cluster_new(&cluster);
     if (!sim_cluster_start(s->cluster, o->nodes))
         return false;

@@ -1,6 +1,8 @@
 // A tracer-node: state, and the way of a request through its faults.
 #include "sim_node.h"
 
+#include <openssl/ssl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -33,18 +35,33 @@ static void send_pods(struct sim_node *node, struct sim_conn *c)
     sim_conn_finish(c);
 }
 
+// Whether the request has the token that the node wants; a 401 in `answer`.
+static bool is_allowed(const struct sim_node *node, const struct sim_request *r,
+                       struct sim_answer *answer)
+{
+    if (node->token.empty() || sim_request_header(r, "Authorization") == "Bearer " + node->token)
+        return true;
+    sim_answer_text(answer, 401, "Unauthorized\n");
+    return false;
+}
+
 static void on_node_request(struct sim_conn *c, const struct sim_request *r, void *arg)
 {
     struct sim_node *node = static_cast<struct sim_node *>(arg);
     sim_stats_count(&node->stats, r->method, r->path);
     node->stats.last_head = r->head;
     node->stats.last_body = r->body.substr(0, BODY_SHOWN);
+    node->stats.authorizations += sim_request_has_header(r, "Authorization");
+    struct sim_answer a = {};
+    if (!is_allowed(node, r, &a)) {
+        sim_answer_send(c, &a);
+        return;
+    }
     struct sim_fault *found = node->faults.empty() ? nullptr : sim_fault_find(&node->faults, r);
     if (!found && r->keep_alive && r->method == "GET" && r->path == "/v1/pods") {
         send_pods(node, c);
         return;
     }
-    struct sim_answer a = {};
     if (!found) {
         sim_node_answer(node, r, &a);
         sim_answer_send(c, &a);
@@ -146,10 +163,11 @@ void sim_node_set_pods(struct sim_node *node, const std::vector<std::string> &po
 struct sim_node *sim_node_new(const struct sim_node_options *options)
 {
     struct sim_node *node = new sim_node{};
+    node->tls = options->tls;
     const struct sim_server_options server = {.base = options->base,
                                               .address = options->address,
                                               .port = options->port,
-                                              .tls = nullptr,
+                                              .tls = node->tls,
                                               .on_request = on_node_request,
                                               .arg = node};
     node->server = sim_server_new(&server);
@@ -169,7 +187,15 @@ struct sim_node *sim_node_new(const struct sim_node_options *options)
 void sim_node_free(struct sim_node *node)
 {
     sim_server_free(node->server);
+    SSL_CTX_free(node->tls);
     delete node;
+}
+
+void sim_node_set_tls(struct sim_node *node, struct ssl_ctx_st *tls)
+{
+    node->server->options.tls = tls;
+    SSL_CTX_free(node->tls); // open connections hold on to it
+    node->tls = tls;
 }
 
 bool sim_node_move(struct sim_node *node, struct in_addr address)

@@ -21,6 +21,8 @@ struct sim_container {
 struct sim_node {
     std::string name; // of its Kubernetes node, as its sessions tell it
     struct sim_server *server;
+    struct ssl_ctx_st *tls; // null: plain HTTP
+    std::string token;      // what it wants of `Authorization: Bearer`; empty: nothing
     std::vector<struct sim_container> containers; // sorted by pod
     std::vector<std::string> hooks;               // sorted
     // by the text of their id, as Go sorts the keys of the map it sends
@@ -40,6 +42,7 @@ struct sim_node_options {
     struct event_base *base;
     struct in_addr address;
     uint16_t port;
+    struct ssl_ctx_st *tls; // null: plain HTTP. Taken, also where there comes no node of it.
 };
 
 // Null, with errno, where the address cannot be had.
@@ -49,6 +52,9 @@ void sim_node_free(struct sim_node *node);
 // Listens on another address from now on; connections to the old one are reset. False, with errno,
 // where that cannot be had; the node then stays where it is.
 [[nodiscard]] bool sim_node_move(struct sim_node *node, struct in_addr address);
+
+// Shows this certificate from the next connection on. Takes `tls`.
+void sim_node_set_tls(struct sim_node *node, struct ssl_ctx_st *tls);
 
 // Gives the node other pods, or none.
 void sim_node_set_pods(struct sim_node *node, const std::vector<std::string> &pods, size_t index,

@@ -126,6 +126,8 @@ static void append_managed_fields(std::string *out, const struct sim_cluster *c,
         version, text_iso_date(c->born).c_str(), fields);
 }
 
+static const char HTTPS_PORT[] = ",\"appProtocol\":\"https\"";
+
 static const char POD_FIELDS[] =
     "{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:app\":{}}},\"f:spec\":{"
     "\"f:automountServiceAccountToken\":{},\"f:containers\":{\"k:{\\\"name\\\":\\\"c\\\"}\":{"
@@ -262,8 +264,8 @@ static void append_slice_endpoints(std::string *out, const struct sim_cluster *c
     if (endpoints.empty()) // a slice that lists nothing says so with null
         *out += "null,\"ports\":null";
     else
-        text_append(out, "[%s],\"ports\":[{\"name\":\"\",\"protocol\":\"TCP\",\"port\":%u}]",
-                    endpoints.c_str(), port);
+        text_append(out, "[%s],\"ports\":[{\"name\":\"\",\"protocol\":\"TCP\",\"port\":%u%s}]",
+                    endpoints.c_str(), port, slice->https ? HTTPS_PORT : "");
 }
 
 // The first `most` of `pods`.
@@ -299,17 +301,40 @@ static void append_endpoints_metadata(std::string *out, const struct sim_cluster
     *out += '}';
 }
 
+static sim_pods_by_number speaking(const sim_pods_by_number &pods, bool https)
+{
+    sim_pods_by_number some;
+    for (const auto &[number, pod] : pods)
+        if (pod->https == https)
+            some[number] = pod;
+    return some;
+}
+
+// The addresses that have one port, which is of one protocol.
+static void append_subset(std::string *out, const struct sim_cluster *c,
+                          const struct sim_endpoints *e, bool https)
+{
+    const sim_pods_by_number good = speaking(e->ready, https), other = speaking(e->other, https);
+    const size_t ready = std::min(good.size(), ENDPOINTS_MAX);
+    if (good.empty() && other.empty())
+        return;
+    *out += out->back() == '[' ? "{" : ",{";
+    append_addresses(out, "addresses", good, ready);
+    append_addresses(out, "notReadyAddresses", other, ENDPOINTS_MAX - ready);
+    text_append(out, "\"ports\":[{\"port\":%u,\"protocol\":\"TCP\"%s}]}", c->port,
+                https ? HTTPS_PORT : "");
+}
+
 static void append_subsets(std::string *out, const struct sim_cluster *c,
                            const struct sim_object *object)
 {
     const struct sim_endpoints *e = &c->endpoints.find(object->name_space)->second;
-    const size_t ready = std::min(e->ready.size(), ENDPOINTS_MAX);
     if (e->ready.empty() && e->other.empty())
         return;
-    *out += ",\"subsets\":[{";
-    append_addresses(out, "addresses", e->ready, ready);
-    append_addresses(out, "notReadyAddresses", e->other, ENDPOINTS_MAX - ready);
-    text_append(out, "\"ports\":[{\"port\":%u,\"protocol\":\"TCP\"}]}]", c->port);
+    *out += ",\"subsets\":[";
+    append_subset(out, c, e, false);
+    append_subset(out, c, e, true);
+    *out += ']';
 }
 
 static void append_object_metadata(std::string *out, struct sim_cluster *c,

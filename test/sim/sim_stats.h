@@ -12,6 +12,7 @@ struct sim_count {
 
 struct sim_stats {
     std::vector<struct sim_count> counts; // few: bounded, the rest is counted as path "other"
+    uint64_t authorizations;              // requests with such a header
     std::string last_head;                // request line and headers of the last request
     std::string last_body;                // its first bytes
 };

@@ -1,4 +1,4 @@
-// TLS of the API server.
+// Certification authorities and the certificates of servers.
 #include "sim_tls.h"
 
 #include <openssl/evp.h>
@@ -48,11 +48,11 @@ static X509 *ca_new(EVP_PKEY *key)
     return nullptr;
 }
 
-static X509 *server_new(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
+static X509 *server_new(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, const char *names)
 {
     X509 *cert = certificate_new("tracer-sim", 2, key);
     if (cert && X509_set_issuer_name(cert, X509_get_subject_name(ca)) == 1 &&
-        add_extension(cert, ca, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost") &&
+        add_extension(cert, ca, NID_subject_alt_name, names) &&
         add_extension(cert, ca, NID_ext_key_usage, "serverAuth") &&
         add_extension(cert, ca, NID_authority_key_identifier, "keyid") &&
         X509_sign(cert, ca_key, EVP_sha256()) > 0)
@@ -90,19 +90,42 @@ static EVP_PKEY *key_new()
     return EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
 }
 
-struct ssl_ctx_st *sim_tls_new(std::string *ca_text)
+struct sim_authority *sim_authority_new()
 {
-    EVP_PKEY *ca_key = key_new(), *key = key_new();
-    X509 *ca = ca_key ? ca_new(ca_key) : nullptr;
-    X509 *cert = ca && key ? server_new(key, ca, ca_key) : nullptr;
+    struct sim_authority *a = new sim_authority{};
+    a->key = key_new();
+    a->certificate = a->key ? ca_new(a->key) : nullptr;
+    if (a->certificate && certificate_text(a->certificate, &a->pem))
+        return a;
+    sim_authority_free(a);
+    return nullptr;
+}
+
+void sim_authority_free(struct sim_authority *a)
+{
+    if (!a)
+        return;
+    X509_free(a->certificate);
+    EVP_PKEY_free(a->key);
+    delete a;
+}
+
+struct ssl_ctx_st *sim_authority_issue(const struct sim_authority *a, const char *names)
+{
+    EVP_PKEY *key = key_new();
+    X509 *cert = key ? server_new(key, a->certificate, a->key, names) : nullptr;
     SSL_CTX *context = cert ? context_new(cert, key) : nullptr;
-    if (context && !certificate_text(ca, ca_text)) {
-        SSL_CTX_free(context);
-        context = nullptr;
-    }
     X509_free(cert);
-    X509_free(ca);
     EVP_PKEY_free(key);
-    EVP_PKEY_free(ca_key);
+    return context;
+}
+
+struct ssl_ctx_st *sim_tls_new(std::string *ca)
+{
+    struct sim_authority *a = sim_authority_new();
+    SSL_CTX *context = a ? sim_authority_issue(a, "IP:127.0.0.1,DNS:localhost") : nullptr;
+    if (context)
+        *ca = a->pem;
+    sim_authority_free(a);
     return context;
 }
