@@ -64,7 +64,7 @@ fuzzers   := $(patsubst test/fuzz/%.cc,$(out)/fuzz/%,$(wildcard test/fuzz/*_fuzz
 replays   := $(patsubst test/fuzz/%_fuzz.cc,$(out)/replay/%,$(wildcard test/fuzz/*_fuzz.cc))
 # these run on a scripted http_client, linked in the place of the real one
 fake_http := $(patsubst %,$(out)/test/%,lister_test reflector_test reflector_pace_test discovery_test kube_account_test \
-  auth_test auth_call_test)
+  auth_test auth_call_test node_access_test)
 fake_objs := $(patsubst %,$(out)/obj/support/%.o,fake_http_client reflecting)
 e2e       := $(patsubst test/e2e/%.cc,$(out)/test/e2e/%,$(wildcard test/e2e/*_test.cc))
 bench_objs := $(patsubst %,$(out)/obj/bench/%.o,common asker bare curl_client)

@@ -16,5 +16,8 @@ struct address {
 // The same with a host name allowed in the place of an IP address, host and port not empty.
 [[nodiscard]] bool address_parse_named(std::string_view text, struct address *out);
 
+// A host that is no name.
+[[nodiscard]] bool address_is_ip(const std::string &host);
+
 // Only this machine reaches it.
 [[nodiscard]] bool address_is_loopback(const struct address &a);

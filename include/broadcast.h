@@ -20,6 +20,7 @@ struct event_base;
 struct http_client;
 struct http_response;
 struct metrics;
+struct node_access;
 struct nodes;
 struct owners;
 struct tasks;
@@ -31,11 +32,12 @@ struct broadcast_context {
         *tasks; // to be finished before `http` is freed: a broadcast that has ended clears up there
     struct http_client *http;
     struct nodes *nodes;
-    struct owners *owners;   // who has which session
-    size_t max_in_flight;    // node requests of one broadcast at once
-    size_t max_reply;        // bytes of one node's reply
-    struct budget *budget;   // bytes of the replies of all broadcasts
-    struct metrics *metrics; // where outcomes are counted
+    struct node_access *access; // null: nodes get no token, and are checked as the system does
+    struct owners *owners;      // who has which session
+    size_t max_in_flight;       // node requests of one broadcast at once
+    size_t max_reply;           // bytes of one node's reply
+    struct budget *budget;      // bytes of the replies of all broadcasts
+    struct metrics *metrics;    // where outcomes are counted
 };
 
 // What the request has to do with trace sessions.

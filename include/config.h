@@ -11,6 +11,7 @@ struct config_node {
     std::string name; // unique
     std::string host; // IP address or name, IPv6 without brackets
     uint16_t port;
+    bool https;
 };
 
 // Who says which clients may ask what.
@@ -26,7 +27,9 @@ struct config {
     bool verbose;
     std::string ns; // empty: all namespaces
     std::vector<struct config_node> nodes;
-    std::string kube_server; // empty: in-cluster
+    std::string node_token_file; // empty: nodes get no token
+    std::string node_ca;         // empty: the system's certificates
+    std::string kube_server;     // empty: in-cluster
     std::string kube_token_file;
     std::string kube_ca_file;
     int64_t timeout_ms;

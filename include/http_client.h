@@ -63,8 +63,11 @@ typedef bool (*fetch_data_fn)(void *arg, const char *data, size_t size);
 // All pointers are borrowed until fetch_start returns, but for `headers`, `body` and `ca_pem`,
 // which are borrowed until the fetch ends.
 struct fetch_options {
-    const char *method;                  // sent as it is; "HEAD" expects no body
-    const char *url;                     // http or https, sent with its path as it is
+    const char *method; // sent as it is; "HEAD" expects no body
+    const char *url;    // http or https, sent with its path as it is
+    const char *connect_to =
+        nullptr; // "::10.0.0.1:8080": connects to this, whatever host and port the
+                 // URL has, which the certificate is checked with; null: to those
     const struct fetch_headers *headers; // null: none
     const char *body;                    // null: none
     size_t body_size;

@@ -21,9 +21,10 @@ struct node_record {
     std::string host; // IP address, IPv6 without brackets; a host name only for --nodes
     uint16_t port = 0;
     bool https = false;
-    bool ready = false;       // may be asked everything
-    bool serving = false;     // still answers while it terminates
-    bool terminating = false; // is asked to read and delete, not to create
+    std::string server_name = {}; // https: a name its certificate must have; empty: its address
+    bool ready = false;           // may be asked everything
+    bool serving = false;         // still answers while it terminates
+    bool terminating = false;     // is asked to read and delete, not to create
 
     bool operator==(const struct node_record &) const = default;
 };
@@ -41,11 +42,12 @@ constexpr size_t MOST_NODE_DETAIL = 200;
 
 struct node {
     struct node_record record;
-    std::string name;      // unique: <node>, or <node>/<pod>, or <node>/<namespace>/<pod>
-    std::string base;      // "http://10.0.0.1:8080", what a request's target is put behind
-    uint32_t slot;         // small, stable while the node is known: spreads nodes over shards
-    int64_t first_seen_ms; // wall clock
-    int64_t last_seen_ms;  // wall clock: when a source last said that it is there
+    std::string name;       // unique: <node>, or <node>/<pod>, or <node>/<namespace>/<pod>
+    std::string base;       // "http://10.0.0.1:8080", what a request's target is put behind
+    std::string connect_to; // "::10.0.0.1:8080", where base has a server_name; else empty
+    uint32_t slot;          // small, stable while the node is known: spreads nodes over shards
+    int64_t first_seen_ms;  // wall clock
+    int64_t last_seen_ms;   // wall clock: when a source last said that it is there
 
     bool asked; // the rest is set once it has been asked
     enum outcome outcome;

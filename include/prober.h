@@ -5,6 +5,7 @@
 
 struct event_base;
 struct http_client;
+struct node_access;
 struct nodes;
 struct prober;
 
@@ -12,8 +13,9 @@ struct prober_options {
     struct event_base *base;
     struct http_client *http;
     struct nodes *nodes;
-    int64_t timeout_ms; // of a probe
-    size_t max_reply;   // bytes of a probe's reply that are read
+    struct node_access *access; // as in broadcast.h
+    int64_t timeout_ms;         // of a probe
+    size_t max_reply;           // bytes of a probe's reply that are read
 };
 
 // Starts looking for nodes that are due.

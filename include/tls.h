@@ -25,6 +25,9 @@ void tls_free(struct tls *t);
 // Reads the files again. What becomes of it is written to the log when it changes.
 void tls_reread(struct tls *t);
 
+// Whether a text has PEM certificates, and none that is damaged.
+[[nodiscard]] bool tls_are_certificates(const std::string &pem);
+
 // The server's end of a new connection, with the certificate of now. Null: out of memory.
 [[nodiscard]] struct ssl_st *tls_accept(const struct tls *t);
 

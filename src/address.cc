@@ -73,6 +73,11 @@ bool address_parse_named(std::string_view text, struct address *out)
            out->host.find_first_not_of("0123456789.") != std::string::npos;
 }
 
+bool address_is_ip(const std::string &host)
+{
+    return is_ip(host, AF_INET) || is_ip(host, AF_INET6);
+}
+
 bool address_is_loopback(const struct address &a)
 {
     struct in6_addr six;

@@ -14,6 +14,7 @@
 #include "http_response.h"
 #include "log.h"
 #include "metrics.h"
+#include "node_access.h"
 #include "nodes.h"
 #include "tasks.h"
 
@@ -91,10 +92,11 @@ static void call_send(struct broadcast *b, struct call *c)
     const int64_t now_ms = clock_monotonic_ms();
     if (!c->retried)
         c->started_ms = now_ms;
-    const struct fetch_options options = {
+    struct fetch_options options = {
         .method = b->method,
         .url = c->url.c_str(),
-        .headers = b->headers,
+        .connect_to = c->connect_to.empty() ? nullptr : c->connect_to.c_str(),
+        .headers = nullptr,
         .body = body_of(b),
         .body_size = b->body->size,
         .max_body = b->context->max_reply,
@@ -110,6 +112,7 @@ static void call_send(struct broadcast *b, struct call *c)
         .done = on_fetch_done,
         .arg = c,
     };
+    node_pass_apply(b->pass, &options);
     c->fetch = fetch_start(b->context->http, &options);
     c->has_place = true;
     b->window++;
@@ -173,6 +176,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     struct broadcast *b = c->owner;
     struct node_reply *r = &b->replies[c->reply];
     c->fetch = nullptr;
+    node_access_learn(b->context->access, result);
     if (b->state != BROADCAST_COLLECTING)
         return;
     give_place(b, c);
@@ -297,7 +301,7 @@ static bool step_clearing(struct broadcast *b)
         node_reply_fini(&b->replies.back());
         b->replies.pop_back();
     } else {
-        fetch_headers_free(b->headers);
+        node_pass_free(b->pass);
         blob_unref(b->body);
         event_free(b->timer);
         if (b->place_timer)
@@ -330,7 +334,7 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     b->method = request->method;
     b->target = request->target;
     b->body = blob_ref(request->body);
-    b->headers = fetch_headers_new(request->headers);
+    b->pass = node_pass_new(context->access, request->headers);
     b->names_nodes = request->names_nodes;
     b->only = request->only;
     b->options = request->options;

@@ -55,6 +55,7 @@ static void add_node(struct broadcast *b, const struct node *n, bool waits_for_a
                         .fetch = nullptr,
                         .reply = b->replies.size() - 1,
                         .url = n->base + b->target,
+                        .connect_to = n->connect_to,
                         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
                         .started_ms = b->started_ms,
                         .suspect = n->asked && n->outcome == OUTCOME_FAILED,

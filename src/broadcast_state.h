@@ -10,7 +10,7 @@
 
 struct event;
 struct fetch;
-struct fetch_headers;
+struct node_pass;
 
 enum broadcast_state {
     BROADCAST_CHOOSING,   // the nodes are to be chosen
@@ -25,6 +25,7 @@ struct call {
     struct fetch *fetch; // null: not under way
     size_t reply;        // into owner->replies
     std::string url;
+    std::string connect_to; // empty: to what the URL says
     uint32_t shard;
     int64_t started_ms; // monotonic; of the first try, or of the broadcast before it
     bool suspect;       // failed the last time: asked last
@@ -40,8 +41,8 @@ struct broadcast {
     const char *method;
     std::string target; // behind a node's base URL
     struct blob *body;
-    struct fetch_headers *headers;
-    bool names_nodes; // asks `only` these
+    struct node_pass *pass; // what its requests carry
+    bool names_nodes;       // asks `only` these
     std::vector<std::string> only;
     struct aggregate_options options;
     struct broadcast_session session;

@@ -99,6 +99,15 @@ static bool read_environment(struct config *c, config_getenv_fn environment,
     return true;
 }
 
+// All nodes are given, and none speaks https.
+static bool has_plain_nodes_only(const struct config *c)
+{
+    for (const struct config_node &n : c->nodes)
+        if (n.https)
+            return false;
+    return !c->nodes.empty();
+}
+
 // What one option alone can not show.
 static bool is_consistent(const struct config *c, std::string *error)
 {
@@ -115,6 +124,10 @@ static bool is_consistent(const struct config *c, std::string *error)
         *error = "--client-ca: only HTTPS has clients with certificates; it needs --certfile";
     else if (!c->client_names.empty() && c->client_ca.empty())
         *error = "--client-names: names are of certificates; it needs --client-ca";
+    else if (!c->node_token_file.empty() && has_plain_nodes_only(c))
+        *error = "--node-token-file: the token is for nodes with https://, and --nodes has none";
+    else if (!c->node_ca.empty() && has_plain_nodes_only(c))
+        *error = "--node-ca: only nodes with https:// have certificates, and --nodes has none";
     else if (!c->nodes.empty() && !c->kube_server.empty() && c->auth == AUTH_BY_NOBODY)
         *error = "--nodes and --kube-server: only one can tell where the nodes are";
     return error->empty();

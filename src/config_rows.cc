@@ -20,7 +20,8 @@ const struct option_row CONFIG_ROWS[] = {
     {.group = GROUP_DISCOVERY, .flag = "namespace", .variable = "TRACE_KUBE_NAMESPACE", .value = "NAME", .kind = KIND_NAMESPACE,
      .text = &config::ns, .help = "look in this namespace only (default: in all)"},
     {.group = GROUP_DISCOVERY, .flag = "nodes", .variable = "TRACE_KUBE_NODES", .value = "LIST", .kind = KIND_NODES,
-     .help = "these nodes and no Kubernetes: NAME=HOST:PORT or HOST:PORT, separated by commas"},
+     .help = "these nodes and no Kubernetes: NAME=HOST:PORT, NAME=https://HOST:PORT, or one without "
+             "its name, separated by commas"},
     {.group = GROUP_DISCOVERY, .flag = "kube-server", .variable = "TRACE_KUBE_SERVER", .value = "URL", .kind = KIND_URL,
      .text = &config::kube_server,
      .help = "Kubernetes API server (default: the cluster this runs in); http://127.0.0.1:8001 is a "
@@ -37,6 +38,13 @@ const struct option_row CONFIG_ROWS[] = {
     {.group = GROUP_NODES, .flag = "max-timeout", .variable = "TRACE_KUBE_MAX_TIMEOUT", .value = "DURATION",
      .standard = "60s", .kind = KIND_DURATION, .number = &config::max_timeout_ms, .least = 1,
      .most = HOUR, .help = "the most that a request's ?timeout= may ask for"},
+    {.group = GROUP_NODES, .flag = "node-token-file", .variable = "TRACE_KUBE_NODE_TOKEN_FILE", .value = "FILE",
+     .kind = KIND_FILE, .text = &config::node_token_file,
+     .help = "bearer token for nodes that speak https, read again as it changes"},
+    {.group = GROUP_NODES, .flag = "node-ca", .variable = "TRACE_KUBE_NODE_CA", .value = "FILE", .kind = KIND_FILE,
+     .text = &config::node_ca,
+     .help = "certificates to check such nodes with, read again as they change (default: the "
+             "system's)"},
     {.group = GROUP_BOUNDS, .flag = "max-requests", .variable = "TRACE_KUBE_MAX_REQUESTS", .value = "COUNT",
      .standard = "256", .kind = KIND_COUNT, .number = &config::max_requests, .least = 1,
      .most = 100000, .help = "client requests under way at once; beyond: 503"},

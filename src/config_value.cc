@@ -1,5 +1,6 @@
 // What the values of options are made of, each kind with what it takes.
 #include <algorithm>
+#include <cstring>
 
 #include "address.h"
 #include "config_row.h"
@@ -33,11 +34,16 @@ static bool node_name_is_fine(const std::string &name)
 static bool parse_node(const std::string &entry, struct config *c, std::string *error)
 {
     const size_t equals = entry.find('=');
-    const std::string where = equals == std::string::npos ? entry : entry.substr(equals + 1);
-    const std::string name = entry.substr(0, equals);
+    std::string where = equals == std::string::npos ? entry : entry.substr(equals + 1);
+    const bool https = where.starts_with("https://");
+    if (https)
+        where.erase(0, strlen("https://"));
+    const std::string name = equals == std::string::npos ? where : entry.substr(0, equals);
     struct address address;
     if (!node_name_is_fine(name) || !address_parse_named(where, &address)) {
-        *error = "NAME=HOST:PORT or HOST:PORT, separated by commas; this entry is not: " + entry;
+        *error = "NAME=HOST:PORT, NAME=https://HOST:PORT, or one without its name, separated by "
+                 "commas; this entry is not: " +
+                 entry;
         return false;
     }
     for (const struct config_node &other : c->nodes) {
@@ -46,7 +52,7 @@ static bool parse_node(const std::string &entry, struct config *c, std::string *
         *error = "each node once; this name is there twice: " + name;
         return false;
     }
-    c->nodes.push_back({.name = name, .host = address.host, .port = address.port});
+    c->nodes.push_back({.name = name, .host = address.host, .port = address.port, .https = https});
     return true;
 }
 

@@ -71,6 +71,7 @@ struct fetch {
     long retry_after_s;
     std::string warning;
     struct blob *body;
+    struct curl_slist *connect_to; // null: to what the URL says
     char error[CURL_ERROR_SIZE];
 };
 
@@ -316,6 +317,7 @@ static void unlink_fetch(struct fetch *f)
 static void fetch_free(struct fetch *f)
 {
     blob_unref(f->body);
+    curl_slist_free_all(f->connect_to);
     delete f;
 }
 
@@ -404,6 +406,7 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->retry_after_s = -1;
     f->body = blob_new_within(o->budget);
     set_owner(f->easy, f);
+    f->connect_to = easy_set_connect_to(f->easy, o->connect_to);
     f->refused = !easy_set_request(f->easy, o, o->headers ? o->headers : c->no_headers);
     tasks_add(c->tasks, &f->task);
     return f;

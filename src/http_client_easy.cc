@@ -152,6 +152,15 @@ bool easy_set_request(CURL *e, const struct fetch_options *o, const struct fetch
     return set_method(e, o) == CURLE_OK && curl_easy_setopt(e, CURLOPT_URL, o->url) == CURLE_OK;
 }
 
+struct curl_slist *easy_set_connect_to(CURL *e, const char *connect_to)
+{
+    struct curl_slist *list = connect_to ? curl_slist_append(nullptr, connect_to) : nullptr;
+    if (connect_to && !list)
+        log_fatal("out of memory: where to connect to");
+    curl_easy_setopt(e, CURLOPT_CONNECT_TO, list);
+    return list;
+}
+
 static bool is_tls_error(CURLcode code)
 {
     static const CURLcode codes[] = {

@@ -17,5 +17,9 @@ void easy_set_constants(CURL *e);
 [[nodiscard]] bool easy_set_request(CURL *e, const struct fetch_options *o,
                                     const struct fetch_headers *headers);
 
+// Where the handle connects to, null: to what the URL says. The caller frees the list, which is null for
+// null, after the transfer.
+[[nodiscard]] struct curl_slist *easy_set_connect_to(CURL *e, const char *connect_to);
+
 // What a transfer's result means, time-outs aside. `sent`: curl had begun to send the request.
 [[nodiscard]] enum fetch_status easy_status(CURLcode code, bool sent);

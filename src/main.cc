@@ -19,6 +19,7 @@
 #include "kube_account.h"
 #include "log.h"
 #include "metrics.h"
+#include "node_access.h"
 #include "nodes.h"
 #include "owners.h"
 #include "prober.h"
@@ -32,8 +33,8 @@ constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
 // By then the first round of discovery is over; and from then on, how often free memory is given back.
 constexpr struct timeval SETTLED = {.tv_sec = 2, .tv_usec = 0};
 constexpr struct timeval TRIM_INTERVAL = {.tv_sec = 4, .tv_usec = 0};
-// How often the files of TLS are read again. They are small, as those of the API server are.
-constexpr struct timeval TLS_INTERVAL = {.tv_sec = 60, .tv_usec = 0};
+// How often the files of TLS and for nodes are read again. They are small, as those of the API server are.
+constexpr struct timeval FILES_INTERVAL = {.tv_sec = 60, .tv_usec = 0};
 // What a drain may take beyond the longest deadline of a request.
 constexpr int64_t DRAIN_GRACE_MS = 5000;
 
@@ -45,10 +46,11 @@ struct svc {
     enum svc_state state;
     struct event_base *base;
     struct event *on_term, *on_int, *drain_timer, *trim_timer;
-    struct event *on_hup, *tls_timer; // null without TLS
-    struct tls *tls;                  // null: plain HTTP
-    bool idle;                        // no request was under way when that was looked at last
-    bool settled;                     // what only starting needs was given back
+    struct event *on_hup, *files_timer; // null: no files that change
+    struct tls *tls;                    // null: plain HTTP
+    struct node_access *access;
+    bool idle;    // no request was under way when that was looked at last
+    bool settled; // what only starting needs was given back
     struct watchdog *watchdog;
     struct tasks *tasks;
     struct http_client *http;
@@ -122,9 +124,12 @@ static void on_trim_timer(evutil_socket_t, short, void *arg)
     event_add(s->trim_timer, &TRIM_INTERVAL);
 }
 
-static void on_tls_event(evutil_socket_t, short, void *arg)
+static void on_files_event(evutil_socket_t, short, void *arg)
 {
-    tls_reread(static_cast<struct tls *>(arg));
+    struct svc *s = static_cast<struct svc *>(arg);
+    if (s->tls)
+        tls_reread(s->tls);
+    node_access_reread(s->access);
 }
 
 static const char *text_or_null(const std::string &text)
@@ -157,6 +162,8 @@ static void use_given_nodes(struct svc *s)
         r.key = r.node = n.name;
         r.host = resolve(n.host);
         r.port = n.port;
+        r.https = n.https;
+        r.server_name = n.https && !address_is_ip(n.host) ? n.host : "";
         r.ready = r.serving = true;
         records.push_back(r);
     }
@@ -230,6 +237,7 @@ static void start_prober(struct svc *s)
         .base = s->base,
         .http = s->http,
         .nodes = s->nodes,
+        .access = s->access,
         .timeout_ms = s->config.timeout_ms,
         .max_reply = static_cast<size_t>(s->config.max_reply),
     };
@@ -258,6 +266,7 @@ static void start_api(struct svc *s)
                       .tasks = s->tasks,
                       .http = s->http,
                       .nodes = s->nodes,
+                      .access = s->access,
                       .owners = s->owners,
                       .max_in_flight = static_cast<size_t>(c->max_in_flight),
                       .max_reply = static_cast<size_t>(c->max_reply),
@@ -292,16 +301,28 @@ static bool make_tls(struct svc *s, std::string *error)
     return s->tls;
 }
 
-// Has the files read again as time goes by, and at once when asked to.
-static void start_tls(struct svc *s)
+// The same.
+static bool make_access(struct svc *s, std::string *error)
 {
-    if (!s->tls)
+    const struct node_access_options options = {
+        .token_file = s->config.node_token_file,
+        .ca_file = s->config.node_ca,
+    };
+    s->access = node_access_new(&options, error);
+    return s->access;
+}
+
+// Has the files read again as time goes by, and at once when asked to.
+static void watch_files(struct svc *s)
+{
+    const struct config *c = &s->config;
+    if (!s->tls && c->node_token_file.empty() && c->node_ca.empty())
         return;
-    s->on_hup = evsignal_new(s->base, SIGHUP, on_tls_event, s->tls);
-    s->tls_timer = event_new(s->base, -1, EV_PERSIST, on_tls_event, s->tls);
-    if (!s->on_hup || !s->tls_timer || event_add(s->on_hup, nullptr) != 0 ||
-        event_add(s->tls_timer, &TLS_INTERVAL) != 0)
-        log_fatal("out of memory: no events for TLS");
+    s->on_hup = evsignal_new(s->base, SIGHUP, on_files_event, s);
+    s->files_timer = event_new(s->base, -1, EV_PERSIST, on_files_event, s);
+    if (!s->on_hup || !s->files_timer || event_add(s->on_hup, nullptr) != 0 ||
+        event_add(s->files_timer, &FILES_INTERVAL) != 0)
+        log_fatal("out of memory: no events for files");
 }
 
 static void start_server(struct svc *s)
@@ -370,8 +391,9 @@ static void stop(struct svc *s)
     metrics_free(s->metrics);
     nodes_free(s->nodes);
     watchdog_free(s->watchdog);
-    if (s->tls) {
-        event_free(s->tls_timer);
+    node_access_free(s->access);
+    if (s->files_timer) {
+        event_free(s->files_timer);
         event_free(s->on_hup);
     }
     event_free(s->trim_timer);
@@ -389,7 +411,7 @@ static void run(struct svc *s)
     event_set_log_callback(log_from_libevent);
     log_configure(s->config.log_format, s->config.verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
     start_loop(s);
-    start_tls(s);
+    watch_files(s);
     s->watchdog = watchdog_new(s->base);
     s->tasks = tasks_new(s->base);
     s->http = http_client_new(s->base);
@@ -420,7 +442,7 @@ int main(int argc, char **argv)
     std::string error;
     switch (config_read(&s.config, argc, argv, getenv, &error)) {
     case CONFIG_RUN:
-        if (!make_tls(&s, &error))
+        if (!make_tls(&s, &error) || !make_access(&s, &error))
             break;
         run(&s);
         return 0;

@@ -44,11 +44,20 @@ const struct node *nodes_find(const struct nodes *db, std::string_view name)
     return at != db->table.end() && at->name == name ? &*at : nullptr;
 }
 
-static std::string base_url(const struct node_record &r)
+static std::string address_text(const struct node_record &r)
 {
     const bool ipv6 = r.host.find(':') != std::string::npos;
-    return std::string(r.https ? "https://" : "http://") + (ipv6 ? "[" + r.host + "]" : r.host) +
-           ":" + std::to_string(r.port);
+    return (ipv6 ? "[" + r.host + "]" : r.host) + ":" + std::to_string(r.port);
+}
+
+// How a node is asked: the host of its URL is what its certificate is checked with.
+static void set_urls(struct node *n)
+{
+    const struct node_record &r = n->record;
+    const bool named = r.https && !r.server_name.empty();
+    n->base = std::string(r.https ? "https://" : "http://") +
+              (named ? r.server_name + ":" + std::to_string(r.port) : address_text(r));
+    n->connect_to = named ? "::" + address_text(r) : "";
 }
 
 // <node>, or <node>/<pod> where two share it, or <node>/<namespace>/<pod> where they share even that.
@@ -113,7 +122,7 @@ static bool update(struct node *n, struct node_record *record, int64_t now_ms)
     if (!changed)
         return false;
     n->record = std::move(*record);
-    n->base = base_url(n->record);
+    set_urls(n);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "http_client.h"
 #include "log.h"
+#include "node_access.h"
 #include "nodes.h"
 
 constexpr struct timeval STEP = {.tv_sec = 0, .tv_usec = 200000}; // between two looks
@@ -17,6 +18,7 @@ constexpr size_t MOST_PROBES = 16;                                // at once
 struct probe {
     struct prober *owner;
     struct fetch *fetch;
+    struct node_pass *pass;
     std::string key, target;
 };
 
@@ -26,6 +28,12 @@ struct prober {
     std::unordered_set<struct probe *> probes;
 };
 
+static void probe_free(struct probe *probe)
+{
+    node_pass_free(probe->pass);
+    delete probe;
+}
+
 // Any end but a time-out shows that the node does not keep anybody waiting.
 static void on_fetch_done(void *arg, const struct fetch_result *result)
 {
@@ -34,8 +42,9 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     nodes_learn(p->options.nodes, probe->key,
                 result->status == FETCH_TIMEOUT || fetch_was_swallowed(result), probe->target,
                 clock_monotonic_ms());
+    node_access_learn(p->options.access, result);
     p->probes.erase(probe);
-    delete probe;
+    probe_free(probe);
 }
 
 static void start_probe(struct prober *p, const struct node *n)
@@ -44,11 +53,13 @@ static void start_probe(struct prober *p, const struct node *n)
     probe->owner = p;
     probe->key = n->record.key;
     probe->target = n->breaker.target;
+    probe->pass = node_pass_new(p->options.access, {});
     p->probes.insert(probe);
     const std::string url = n->base + probe->target;
-    const struct fetch_options options = {
+    struct fetch_options options = {
         .method = "GET",
         .url = url.c_str(),
+        .connect_to = n->connect_to.empty() ? nullptr : n->connect_to.c_str(),
         .headers = nullptr,
         .body = nullptr,
         .body_size = 0,
@@ -65,6 +76,7 @@ static void start_probe(struct prober *p, const struct node *n)
         .done = on_fetch_done,
         .arg = probe,
     };
+    node_pass_apply(probe->pass, &options);
     probe->fetch = fetch_start(p->options.http, &options);
 }
 
@@ -93,7 +105,7 @@ void prober_free(struct prober *p)
 {
     for (struct probe *probe : p->probes) {
         fetch_cancel(probe->fetch);
-        delete probe;
+        probe_free(probe);
     }
     event_free(p->timer);
     delete p;

@@ -30,7 +30,7 @@ void process_prepare()
     the_start = time(nullptr);
     open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); // with TLS main waits for it
+    signal(SIGHUP, SIG_IGN); // main waits for it where files are read again
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

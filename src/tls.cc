@@ -125,6 +125,16 @@ static void free_certificates(STACK_OF(X509) * all)
     sk_X509_free(all);
 }
 
+bool tls_are_certificates(const std::string &pem)
+{
+    ERR_clear_error();
+    STACK_OF(X509) *all = read_certificates(pem);
+    const bool some = sk_X509_num(all) > 0;
+    free_certificates(all);
+    ERR_clear_error();
+    return some;
+}
+
 static const char *last_reason()
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -157,6 +157,31 @@ static void nodes__listed__are_read_in_order(void **)
     assert_string_equal(c.nodes[2].host.c_str(), "localhost");
 }
 
+static void nodes__with_https__are_read(void **)
+{
+    struct config c;
+    std::string error;
+    the_environment = {{"TRACE_KUBE_NODE_CA", "ca.crt"}};
+
+    assert_int_equal(read_words(&c,
+                                {"--nodes", "a=https://10.0.0.1:8443,https://b.example:81,c=d:82",
+                                 "--node-token-file", "token"},
+                                &error),
+                     CONFIG_RUN);
+
+    assert_int_equal(c.nodes.size(), 3);
+    assert_true(c.nodes[0].https);
+    assert_string_equal(c.nodes[0].name.c_str(), "a");
+    assert_string_equal(c.nodes[0].host.c_str(), "10.0.0.1");
+    assert_int_equal(c.nodes[0].port, 8443);
+    assert_true(c.nodes[1].https);
+    assert_string_equal(c.nodes[1].name.c_str(), "b.example:81");
+    assert_string_equal(c.nodes[1].host.c_str(), "b.example");
+    assert_false(c.nodes[2].https);
+    assert_string_equal(c.node_token_file.c_str(), "token");
+    assert_string_equal(c.node_ca.c_str(), "ca.crt");
+}
+
 static void tls__as_variables__is_read(void **)
 {
     struct config c;
@@ -195,23 +220,31 @@ static void auth__given__is_read(void **)
     assert_true(c.open_metrics);
 }
 
+// Words that are refused, and parts of what is said then.
+struct bad_words {
+    std::vector<std::string> words;
+    const char *says[3];
+};
+
+static void assert_refused(const struct bad_words &bad)
+{
+    struct config c;
+    std::string error;
+    assert_int_equal(read_words(&c, bad.words, &error), CONFIG_BAD);
+    for (const char *part : bad.says)
+        if (!strstr(error.c_str(), part))
+            fail_msg("\"%s\" does not say %s", error.c_str(), part);
+}
+
 static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
 {
-    const struct {
-        std::vector<std::string> words;
-        const char *says[3];
-    } cases[] = {
+    const struct bad_words cases[] = {
         {{"--poll", "0"}, {"--poll", "\"0\"", "duration from 100ms to 24h"}},
         {{"--poll=-5"}, {"--poll", "\"-5\"", "duration"}},
         {{"--poll", "soon"}, {"--poll", "soon", "such as"}},
         {{"--address", "nonsense"}, {"--address", "nonsense", "port"}},
         {{"--address", "127.0.0.1:70000"}, {"--address", "70000", "65535"}},
         {{"--address", ""}, {"--address", "\"\"", ""}},
-        {{"--nodes", "a=10.0.0.1:1,a=10.0.0.2:1"}, {"--nodes", "twice", "a"}},
-        {{"--nodes", "a=10.0.0.1:1,"}, {"--nodes", "HOST:PORT", ""}},
-        {{"--nodes", "a=10.0.0.1:0"}, {"--nodes", "HOST:PORT", "10.0.0.1:0"}},
-        {{"--nodes", "a=10.0.0.999:8"}, {"--nodes", "HOST:PORT", "10.0.0.999:8"}},
-        {{"--nodes", "a b=10.0.0.1:8"}, {"--nodes", "HOST:PORT", "a b"}},
         {{"--kube-server", "10.0.0.1:6443"}, {"--kube-server", "HOST:PORT", "https://"}},
         {{"--svc-selector", "spec.x=1"}, {"--svc-selector", "spec.x=1", "metadata.name"}},
         {{"--pods-selector", "="}, {"--pods-selector", "key=value", ""}},
@@ -232,7 +265,6 @@ static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
         {{"--auth", ""}, {"--auth", "\"\"", "none"}},
         {{"--auth-audience="}, {"--auth-audience", "\"\"", "tracer-svc"}},
         {{"--open-metrics=perhaps"}, {"--open-metrics", "perhaps", "true"}},
-        {{"--nodes", "a:1", "--kube-server", "http://a"}, {"--nodes", "--kube-server", ""}},
         {{"--pods-selector", ""}, {"--pods-selector", "app=container-tracer-backend", ""}},
         {{"--addr", ":1"}, {"--addr", "no such option", "--help"}},
         {{"--nope"}, {"--nope", "no such option", ""}},
@@ -242,14 +274,30 @@ static void value__bad__is_refused_naming_flag_and_what_it_takes(void **)
         {{"--verbose", "false"}, {"false", "not an option", ""}},
     };
 
-    for (const auto &t : cases) {
-        struct config c;
-        std::string error;
-        assert_int_equal(read_words(&c, t.words, &error), CONFIG_BAD);
-        for (const char *part : t.says)
-            if (!strstr(error.c_str(), part))
-                fail_msg("\"%s\" does not say %s", error.c_str(), part);
-    }
+    for (const struct bad_words &bad : cases)
+        assert_refused(bad);
+}
+
+static void nodes__bad__are_refused_naming_the_entry(void **)
+{
+    const struct bad_words cases[] = {
+        {{"--nodes", "a=10.0.0.1:1,a=10.0.0.2:1"}, {"--nodes", "twice", "a"}},
+        {{"--nodes", "a=10.0.0.1:1,"}, {"--nodes", "HOST:PORT", ""}},
+        {{"--nodes", "a=10.0.0.1:0"}, {"--nodes", "HOST:PORT", "10.0.0.1:0"}},
+        {{"--nodes", "a=10.0.0.999:8"}, {"--nodes", "HOST:PORT", "10.0.0.999:8"}},
+        {{"--nodes", "a=https://10.0.0.1"}, {"--nodes", "https://HOST:PORT", "https://10.0.0.1"}},
+        {{"--nodes", "a=https://b:8/"}, {"--nodes", "https://HOST:PORT", "https://b:8/"}},
+        {{"--nodes", "a=http://b:8"}, {"--nodes", "NAME=HOST:PORT", "http://b:8"}},
+        {{"--node-token-file="}, {"--node-token-file", "\"\"", "a file"}},
+        {{"--node-ca="}, {"--node-ca", "\"\"", "a file"}},
+        {{"--nodes=a:1", "--node-ca=x"}, {"--node-ca", "https://", "--nodes"}},
+        {{"--nodes=a:1", "--node-token-file=x"}, {"--node-token-file", "https://", "--nodes"}},
+        {{"--nodes", "a b=10.0.0.1:8"}, {"--nodes", "HOST:PORT", "a b"}},
+        {{"--nodes", "a:1", "--kube-server", "http://a"}, {"--nodes", "--kube-server", ""}},
+    };
+
+    for (const struct bad_words &bad : cases)
+        assert_refused(bad);
 }
 
 static void variable__bad__is_refused_naming_the_variable(void **)
@@ -342,10 +390,12 @@ int main()
         cmocka_unit_test_setup(verbose__as_variable__takes_words_for_yes_and_no,
                                forget_environment),
         cmocka_unit_test_setup(nodes__listed__are_read_in_order, forget_environment),
+        cmocka_unit_test_setup(nodes__with_https__are_read, forget_environment),
         cmocka_unit_test_setup(tls__as_variables__is_read, forget_environment),
         cmocka_unit_test_setup(auth__given__is_read, forget_environment),
         cmocka_unit_test_setup(value__bad__is_refused_naming_flag_and_what_it_takes,
                                forget_environment),
+        cmocka_unit_test_setup(nodes__bad__are_refused_naming_the_entry, forget_environment),
         cmocka_unit_test_setup(variable__bad__is_refused_naming_the_variable, forget_environment),
         cmocka_unit_test_setup(help__asked_for__fits_eighty_columns_and_names_all,
                                forget_environment),

@@ -223,6 +223,31 @@ static void https__certificate_for_another_address__is_refused(void **)
     authority_free(&a);
 }
 
+static void https__connecting_elsewhere__checks_the_name_of_the_url(void **)
+{
+    struct authority a = authority_new("DNS:node.example");
+    struct fetching s = tls_begin(&a);
+    const std::string there = "::" + s.url.substr(s.url.find("127.0.0.1"));
+    const std::string connect_to = there.substr(0, there.find('/'));
+    struct fetch_options options = fetching_options("https://node.example:1/", nullptr);
+    options.connect_to = connect_to.c_str();
+    options.ca_pem = &a.pem;
+
+    const struct outcome good = fetching_do(&s, &options);
+    const struct outcome kept = fetching_do(&s, &options);
+    options.url = "https://other.example:1/";
+    const struct outcome bad = fetching_do(&s, &options);
+    const struct outcome address = tls_get(&s, &a.pem); // by the same handles
+
+    assert_int_equal(good.status, FETCH_DONE);
+    assert_int_equal(kept.status, FETCH_DONE);
+    assert_int_equal(kept.connects, 0);
+    assert_int_equal(bad.status, FETCH_TLS);
+    assert_int_equal(address.status, FETCH_TLS);
+    fetching_end(&s);
+    authority_free(&a);
+}
+
 static void https__server_of_old_tls__is_refused(void **)
 {
     struct authority a = authority_new("IP:127.0.0.1");
@@ -265,6 +290,7 @@ int main()
         cmocka_unit_test(https__protocols_offered__are_http_1_1_alone),
         cmocka_unit_test(https__another_authority_or_none__is_refused),
         cmocka_unit_test(https__certificate_for_another_address__is_refused),
+        cmocka_unit_test(https__connecting_elsewhere__checks_the_name_of_the_url),
         cmocka_unit_test(https__server_of_old_tls__is_refused),
         cmocka_unit_test(https__handshake_never_ends__is_connect),
     };

@@ -143,11 +143,18 @@ static void base__of_an_address__is_a_url(void **)
     struct nodes *db = nodes_new();
     struct node_record six = record("1", "w1", "p", "a", "fd00::2"), tls = record("2", "w2", "p");
     tls.https = true;
+    struct node_record named = tls;
+    named.key = "3";
+    named.node = "w3";
+    named.server_name = "node.example";
 
-    replace(db, {six, tls});
+    replace(db, {six, tls, named});
 
     assert_string_equal(nodes_find(db, "w1")->base.c_str(), "http://[fd00::2]:8080");
     assert_string_equal(nodes_find(db, "w2")->base.c_str(), "https://10.0.0.1:8080");
+    assert_string_equal(nodes_find(db, "w2")->connect_to.c_str(), "");
+    assert_string_equal(nodes_find(db, "w3")->base.c_str(), "https://node.example:8080");
+    assert_string_equal(nodes_find(db, "w3")->connect_to.c_str(), "::10.0.0.1:8080");
     nodes_free(db);
 }
 
