@@ -4,7 +4,7 @@
 #   make                    the daemon, build/release/tracer-svc
 #   make sim                the simulated cluster, build/release/tracer-sim
 #   make check              unit tests of this variant (build and run)
-#   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets
+#   make check-e2e          end-to-end tests: the real daemon, the simulator, real sockets; the documents' examples
 #   make check-corpus       what the fuzz targets make of their corpora
 #   make fuzz               each fuzz target for FUZZ_SECONDS (clang++)
 #   make bench-programs     what scripts/bench measures with
@@ -128,7 +128,7 @@ $(out)/bench/%.so: test/bench/%.cc Makefile
 check: $(unit)
 	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)
 check-e2e: all sim $(e2e) $(if $(filter asan,$(BUILD)),,$(out)/bench/turns.so)
-	@TRACER_BUILD=$(out) scripts/run-tests $(TEST_WRAPPER) -- $(e2e)
+	@TRACER_BUILD=$(out) scripts/run-tests $(TEST_WRAPPER) -- $(e2e) scripts/check-examples
 
 # with objects of their own: the fuzzer counts branches in all of src/
 FUZZ_SECONDS ?= 60
