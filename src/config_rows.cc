@@ -10,7 +10,7 @@ const struct option_row CONFIG_ROWS[] = {
      .help = "listen here; an empty IP is all addresses, IPv4 and IPv6"},
     {.group = GROUP_DISCOVERY, .flag = "poll", .variable = "TRACE_KUBE_DISCOVERY_POLL", .value = "DURATION", .standard = "10s",
      .kind = KIND_DURATION, .number = &config::poll_ms, .least = 100, .most = 24 * HOUR,
-     .help = "pause between two rounds of discovery"},
+     .help = "how soon changes are seen where watching is not allowed"},
     {.group = GROUP_DISCOVERY, .flag = "pods-selector", .variable = "TRACE_KUBE_SELECTOR_PODS", .value = "SELECTOR",
      .standard = "app=container-tracer-backend", .kind = KIND_LABELS, .text = &config::pods_selector,
      .help = "label selector of the tracer-node pods"},
