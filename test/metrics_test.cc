@@ -69,6 +69,7 @@ static void nodes__asked_or_not__are_counted_by_reason(void **)
     metrics_count_node(m, OUTCOME_OK, REASON_NONE, 3);
     metrics_count_node(m, OUTCOME_FAILED, REASON_TIMEOUT, 2500);
     metrics_count_node(m, OUTCOME_FAILED, REASON_CIRCUIT_OPEN, -1);
+    metrics_count_node(m, OUTCOME_FAILED, REASON_RESET, 10001);
     metrics_count_collisions(m, 2);
     const struct metrics_state s = state_of(db);
 
@@ -78,8 +79,9 @@ static void nodes__asked_or_not__are_counted_by_reason(void **)
     assert_line(text, total + "{outcome=\"ok\",reason=\"\"} 1");
     assert_line(text, total + "{outcome=\"failed\",reason=\"timeout\"} 1");
     assert_line(text, total + "{outcome=\"failed\",reason=\"circuit-open\"} 1");
-    assert_line(text, "tracer_svc_node_request_duration_seconds_count 2");
+    assert_line(text, "tracer_svc_node_request_duration_seconds_count 3");
     assert_line(text, "tracer_svc_node_request_duration_seconds_bucket{le=\"2.5\"} 2");
+    assert_line(text, "tracer_svc_node_request_duration_seconds_bucket{le=\"11\"} 3");
     assert_line(text, "tracer_svc_reply_collisions_total 2");
     assert_line(text, "tracer_svc_nodes{state=\"ready\"} 2");
     assert_line(text, "tracer_svc_nodes{state=\"not-ready\"} 1");
