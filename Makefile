@@ -92,6 +92,9 @@ $(out)/obj/%.o: src/%.cc Makefile VERSION
 	@mkdir -p $(@D) && echo "  CXX  $<"
 	$(Q)$(CXX) $(CXXFLAGS_ALL) -c -o $@ $<
 
+# these take files in
+$(out)/obj/openapi.o $(out)/obj/fuzz/src/openapi.o: src/openapi.json
+
 $(out)/obj/sim/%.o $(out)/obj/support/%.o $(out)/obj/test/%.o: CXXFLAGS += -Itest/support
 $(out)/obj/sim/%.o: test/sim/%.cc Makefile
 	@mkdir -p $(@D) && echo "  CXX  $<"

@@ -12,6 +12,7 @@
 #include "http_response.h"
 #include "http_server.h"
 #include "nodes.h"
+#include "openapi.h"
 #include "problem.h"
 #include "query.h"
 #include "session.h"
@@ -101,7 +102,7 @@ static void reply_problem(struct http_request *request, int status, const std::s
     http_reply(request, &response);
 }
 
-static void reply_text(struct http_request *request, const char *type, const std::string &text)
+static void reply_text(struct http_request *request, const char *type, std::string_view text)
 {
     struct http_response response;
     response.content_type = type;
@@ -143,6 +144,11 @@ static void handle_version(struct api *, struct http_request *request)
 {
     reply_text(request, "application/json",
                "{\"name\":\"tracer-svc\",\"version\":\"" TRACER_SVC_VERSION "\"}\n");
+}
+
+static void handle_openapi(struct api *, struct http_request *request)
+{
+    reply_text(request, "application/json", openapi_document());
 }
 
 static void handle_tracer_nodes(struct api *a, struct http_request *request)
@@ -226,6 +232,7 @@ static const struct route ROUTES[] = {
     {"/livez", false, "GET, HEAD", READ, handle_livez, ACCESS_OPEN},
     {"/readyz", false, "GET, HEAD", READ, handle_readyz, ACCESS_OPEN},
     {"/version", false, "GET, HEAD", READ, handle_version},
+    {"/openapi.json", false, "GET, HEAD", READ, handle_openapi},
 };
 
 static bool route_matches(const struct route *r, std::string_view path)

@@ -85,6 +85,7 @@ static void post_fault(const struct sim_call *call)
     fault.count = text_query_number(call->query, "count", FAULT_FOR_EVER);
     fault.after_ms = text_query_number(call->query, "after", 0);
     fault.bytes = text_query_number(call->query, "bytes", 0);
+    fault.status = static_cast<int>(text_query_number(call->query, "status", 500));
     bool ok = true;
     const std::vector<std::string> names = named_nodes(call);
     for (const std::string &name : names) {

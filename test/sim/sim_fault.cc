@@ -45,6 +45,7 @@ static const struct {
     {"error-data", FAULT_ERROR_DATA, true},
     {"status-404", FAULT_STATUS_404, false},
     {"status-503", FAULT_STATUS_503, false},
+    {"status", FAULT_STATUS, false},
     {"gzip-lie", FAULT_GZIP_LIE, true},
 };
 
@@ -222,6 +223,8 @@ static void spoil_answer(const struct sim_conn *c, const struct sim_fault *f, st
         sim_answer_text(a, 404, "404 page not found");
     } else if (f->kind == FAULT_STATUS_503) {
         sim_answer_text(a, 503, "Service Unavailable\n");
+    } else if (f->kind == FAULT_STATUS) {
+        sim_answer_json(a, f->status, "\"no\"");
     } else if (f->kind == FAULT_GZIP_LIE) {
         a->headers += "Content-Encoding: gzip\r\n";
     }
@@ -257,6 +260,7 @@ void sim_fault_play(struct sim_conn *c, const struct sim_fault *f, struct sim_an
     case FAULT_ERROR_DATA:
     case FAULT_STATUS_404:
     case FAULT_STATUS_503:
+    case FAULT_STATUS:
     case FAULT_GZIP_LIE: break;
     }
     spoil_answer(c, f, a);

@@ -37,6 +37,7 @@ enum sim_fault_kind {
     FAULT_ERROR_DATA,
     FAULT_STATUS_404,
     FAULT_STATUS_503,
+    FAULT_STATUS,
     FAULT_GZIP_LIE,
 };
 
@@ -48,6 +49,7 @@ struct sim_fault {
     uint64_t count;           // requests it still hits
     uint64_t after_ms;        // 0: the kind's default
     uint64_t bytes;           // 0: the kind's default
+    int status;               // of FAULT_STATUS
     std::string location;     // of a redirect: host:port
 };
 
