@@ -84,10 +84,10 @@ void authority_free(struct authority *a)
     EVP_PKEY_free(a->key);
 }
 
-struct certificate authority_issue(const struct authority *a, const char *common_name,
-                                   const char *alt_names, long seconds)
+// Takes the key.
+static struct certificate issue(const struct authority *a, EVP_PKEY *key, const char *common_name,
+                                const char *alt_names, long seconds)
 {
-    EVP_PKEY *key = key_new();
     X509 *c = certificate_new(key, common_name, a->certificate, seconds);
     if (alt_names)
         extend(c, NID_subject_alt_name, alt_names);
@@ -96,6 +96,19 @@ struct certificate authority_issue(const struct authority *a, const char *common
     X509_free(c);
     EVP_PKEY_free(key);
     return issued;
+}
+
+struct certificate authority_issue(const struct authority *a, const char *common_name,
+                                   const char *alt_names, long seconds)
+{
+    return issue(a, key_new(), common_name, alt_names, seconds);
+}
+
+struct certificate authority_issue_rsa(const struct authority *a, const char *common_name,
+                                       const char *alt_names)
+{
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", size_t{2048});
+    return issue(a, key, common_name, alt_names, 3600);
 }
 
 struct certificate authority_issue_server(const struct authority *a)

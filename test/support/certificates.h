@@ -23,6 +23,10 @@ void authority_free(struct authority *a);
 [[nodiscard]] struct certificate authority_issue(const struct authority *a, const char *common_name,
                                                  const char *alt_names, long seconds = 3600);
 
+// The same with an RSA key, which is made slowly.
+[[nodiscard]] struct certificate
+authority_issue_rsa(const struct authority *a, const char *common_name, const char *alt_names);
+
 // What a server on this machine has.
 [[nodiscard]] struct certificate authority_issue_server(const struct authority *a);
 
