@@ -10,9 +10,10 @@ void process_prepare();
 // How many descriptors the process may have.
 [[nodiscard]] size_t process_descriptors();
 
-// Once, when what only starting needs is done: gives that memory back. It takes well under a
-// millisecond. Code that is used again is mapped again from the page cache.
-void process_trim_code();
+// When what only starting needs is done: gives back what that took of one library, of which the first is
+// 0. False: there are no more. One takes up to a millisecond, and all together more than a turn of the
+// loop may take. Code that is used again is mapped again from the page cache.
+[[nodiscard]] bool process_trim_code(unsigned library);
 
 // Gives the heap's free pages back: what a time of many clients needed. It takes a tenth of a
 // millisecond, and some milliseconds where it is a hundred megabytes, so best when nobody waits.

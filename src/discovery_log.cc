@@ -12,9 +12,12 @@
 #include "reflector.h"
 
 static constexpr int64_t FAILURE_AGAIN_MS = 10 * 60 * 1000; // between two lines on one that lasts
+static constexpr size_t NODES_MAX = 20; // with lines of their own: thousands would hold the loop up
 
-static void log_node(const char *what, const struct node_record &r)
+static void log_node(size_t before, const char *what, const struct node_record &r)
 {
+    if (before >= NODES_MAX)
+        return;
     log_debug("tracer-node %s (pod %s/%s, %s port %u, %s%s) %s", r.node.c_str(), r.ns.c_str(),
               r.pod.c_str(), r.host.c_str(), static_cast<unsigned>(r.port),
               r.ready ? "ready" : "not ready", r.terminating ? ", terminating" : "", what);
@@ -30,21 +33,19 @@ void discovery_log_changes(const struct nodes *db, const std::vector<struct node
     for (const struct node_record &record : records) {
         const auto at = known.find(record.key);
         if (at == known.end()) {
-            came++;
-            log_node("came", record);
+            log_node(came++, "came", record);
             continue;
         }
-        if (*at->second != record) {
-            changed++;
-            log_node("changed", record);
-        }
+        if (*at->second != record)
+            log_node(changed++, "changed", record);
         known.erase(at);
     }
+    size_t went = 0;
     for (const auto &gone : known)
-        log_node("went", *gone.second);
-    if (came + changed + known.size() > 0)
-        log_info("tracer-nodes: %zu (%zu came, %zu went, %zu changed)", records.size(), came,
-                 known.size(), changed);
+        log_node(went++, "went", *gone.second);
+    if (came + changed + went > 0)
+        log_info("tracer-nodes: %zu (%zu came, %zu went, %zu changed)", records.size(), came, went,
+                 changed);
 }
 
 // Whether a complaint is due now.

@@ -32,6 +32,7 @@
 constexpr struct timeval DRAIN_STEP = {.tv_sec = 0, .tv_usec = 20000};
 // By then the first round of discovery is over; and from then on, how often free memory is given back.
 constexpr struct timeval SETTLED = {.tv_sec = 2, .tv_usec = 0};
+constexpr struct timeval TRIM_STEP = {.tv_sec = 0, .tv_usec = 20000};
 constexpr struct timeval TRIM_INTERVAL = {.tv_sec = 4, .tv_usec = 0};
 // How often the files of TLS and for nodes are read again. They are small, as those of the API server are.
 constexpr struct timeval FILES_INTERVAL = {.tv_sec = 60, .tv_usec = 0};
@@ -49,8 +50,8 @@ struct svc {
     struct event *on_hup, *files_timer; // null: no files that change
     struct tls *tls;                    // null: plain HTTP
     struct node_access *access;
-    bool idle;    // no request was under way when that was looked at last
-    bool settled; // what only starting needs was given back
+    bool idle;        // no request was under way when that was looked at last
+    unsigned trimmed; // libraries that gave back what only starting needs
     struct watchdog *watchdog;
     struct tasks *tasks;
     struct http_client *http;
@@ -112,9 +113,11 @@ static void on_signal(evutil_socket_t number, short, void *arg)
 static void on_trim_timer(evutil_socket_t, short, void *arg)
 {
     struct svc *s = static_cast<struct svc *>(arg);
-    if (!s->settled)
-        process_trim_code();
-    s->settled = true;
+    if (process_trim_code(s->trimmed)) {
+        s->trimmed++;
+        event_add(s->trim_timer, &TRIM_STEP);
+        return;
+    }
     const bool idle = api_in_flight(s->api) == 0;
     if (idle)
         process_trim_heap();

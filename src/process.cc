@@ -47,9 +47,12 @@ size_t process_descriptors()
 }
 
 // Unmaps one library's code and constants. Segments that may be written to, relocations among them, are
-// left alone, so nothing is lost.
-static int unmap_code(struct dl_phdr_info *library, size_t, void *)
+// left alone, so nothing is lost. Nonzero, which ends the walk, when it was the one that is wanted.
+static int unmap_code(struct dl_phdr_info *library, size_t, void *arg)
 {
+    unsigned *const before = static_cast<unsigned *>(arg);
+    if ((*before)-- > 0)
+        return 0;
     const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     for (size_t i = 0; i < library->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &library->dlpi_phdr[i];
@@ -59,18 +62,19 @@ static int unmap_code(struct dl_phdr_info *library, size_t, void *)
         const uintptr_t end = library->dlpi_addr + segment->p_vaddr + segment->p_memsz;
         madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
     }
-    return 0;
+    return 1;
 }
 
 // Starting touches most of the forty libraries that curl brings along, for their symbols and
 // constructors: more than half of an idle daemon's resident memory. A debugger's breakpoints are
 // written into the code and would be lost, so a build with assertions keeps it.
-void process_trim_code()
+bool process_trim_code(unsigned library)
 {
 #ifdef NDEBUG
-    dl_iterate_phdr(unmap_code, nullptr);
+    return dl_iterate_phdr(unmap_code, &library) != 0;
 #else
-    (void)unmap_code;
+    (void)unmap_code, (void)library;
+    return false;
 #endif
 }
 

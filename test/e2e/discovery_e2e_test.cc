@@ -29,6 +29,22 @@ static void nodes__more_than_a_page__are_all_found(void **)
     cluster_stop(&c);
 }
 
+// A line for each of thousands would hold the loop up.
+static void nodes__found_all_at_once__are_not_all_in_the_log(void **)
+{
+    struct cluster c = cluster_start({"--nodes", "60"});
+    struct svc s = svc_start({"--kube-server", c.api, "--verbose", "--drain-delay", "0"});
+    program_wait_for(&s.daemon, "tracer-nodes: 60 (60 came, 0 went, 0 changed)");
+    assert_int_equal(count_of(program_log(&s.daemon), "debug tracer-node worker-"), 20);
+
+    cluster_do(&c, "POST", "/node-ready?name=worker-60&ready=false");
+
+    program_wait_for(&s.daemon, "not ready) changed");
+    assert_int_equal(count_of(program_log(&s.daemon), "debug tracer-node worker-"), 21);
+    svc_stop(&s);
+    cluster_stop(&c);
+}
+
 static void slices__forbidden__more_than_endpoints_hold_are_found(void **)
 {
     struct cluster c = cluster_start({"--nodes", "1100", "--no-slices", "--no-watch"});
@@ -361,6 +377,7 @@ int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes__more_than_a_page__are_all_found),
+        cmocka_unit_test(nodes__found_all_at_once__are_not_all_in_the_log),
         cmocka_unit_test(slices__forbidden__more_than_endpoints_hold_are_found),
         cmocka_unit_test(second_request__to_a_thousand_nodes__makes_no_connection),
         cmocka_unit_test(api_errors__of_any_kind__keep_the_database),

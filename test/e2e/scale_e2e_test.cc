@@ -1,5 +1,6 @@
 // A cluster of 5,000 tracer-nodes: found whole, within the memory and the time that are promised.
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <unistd.h>
 
@@ -10,10 +11,11 @@
 
 static const char NODES[] = "5000";
 constexpr int64_t TURN_MAX_US = 50000; // of CPU time
+constexpr int64_t IDLE_TURN_MAX_US = 10000;
 constexpr long MEMORY_MAX_KB = 64 * 1024;
 
-// The most memory that the daemon has had resident.
-static long memory_kb(const struct svc *s)
+// Memory of the daemon: what it has resident ("VmRSS:"), or the most that it has had ("VmHWM:").
+static long memory_kb(const struct svc *s, const char *which)
 {
     char text[4096];
     const std::string path = "/proc/" + std::to_string(s->daemon.pid) + "/status";
@@ -22,9 +24,9 @@ static long memory_kb(const struct svc *s)
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
     const std::string status = text;
-    const size_t at = status.find("VmHWM:");
+    const size_t at = status.find(which);
     assert_true(at != std::string::npos);
-    return std::stol(status.substr(at + 6));
+    return std::stol(status.substr(at + strlen(which)));
 }
 
 // The daemon once it has found all; nobody asks it anything meanwhile.
@@ -48,7 +50,7 @@ static void nodes__five_thousand__hold_nothing_up(void **)
 
     assert_int_equal(count_in(&c, "pods", "pages") % 20, 0);
     if (is_as_released()) {
-        const long kb = memory_kb(&s);
+        const long kb = memory_kb(&s, "VmHWM:");
         const int64_t us = program_longest_turn_us(&s.daemon);
         if (kb > MEMORY_MAX_KB)
             fail_msg("the daemon has had %ld KB", kb);
@@ -90,11 +92,34 @@ static void nothing__happening__costs_next_to_nothing(void **)
     cluster_stop(&c);
 }
 
+// What only starting needs is given back once that is over, bit by bit.
+static void memory__of_starting__is_given_back_without_a_long_turn(void **)
+{
+    if (!is_as_released())
+        skip(); // others keep it
+    program_note_turns(true);
+    struct svc s = svc_start({"--nodes", "worker-1=127.0.0.1:9", "--drain-delay", "0"});
+    program_note_turns(false);
+    const int64_t begin_ms = clock_monotonic_ms();
+    while (memory_kb(&s, "VmRSS:") > memory_kb(&s, "VmHWM:") / 2) {
+        if (clock_monotonic_ms() - begin_ms > 30000)
+            fail_msg("the daemon still has %ld KB", memory_kb(&s, "VmRSS:"));
+        usleep(20000);
+    }
+    (void)http_get(s.url + "/livez"); // the turn that it was given back in is over
+
+    const int64_t us = program_longest_turn_us(&s.daemon);
+    if (us > IDLE_TURN_MAX_US)
+        fail_msg("a turn of the loop has taken %lld us", static_cast<long long>(us));
+    svc_stop(&s);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes__five_thousand__hold_nothing_up),
         cmocka_unit_test(nothing__happening__costs_next_to_nothing),
+        cmocka_unit_test(memory__of_starting__is_given_back_without_a_long_turn),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
