@@ -34,7 +34,7 @@ struct discovery {
     struct kube_client *client; // of the account
     struct reflector *slices, *endpoints, *pods;
     struct reflector *services; // slices or endpoints, whichever is joined; null: none is there yet
-    struct event *poll_timer, *join_timer;
+    struct event *poll_timer, *join_timer, *store_timer;
     struct kube_selector selector;
     int64_t poll_ms, slices_again_ms;
     bool prefer_v6;
@@ -47,7 +47,7 @@ struct discovery {
     unsigned checks_missed;    // in a row
     int64_t checked_ms;        // monotonic: when the server last answered one
     int64_t joined_ms;         // monotonic
-    struct kube_joined joined; // the last join, without its records
+    struct kube_joined joined; // the last join; its records until they are stored
     bool synced;
     uint64_t joins;
     std::string last_error;
@@ -88,7 +88,20 @@ static const char *source_name(const struct discovery *d)
     return d->services == d->slices ? "endpointslices" : "endpoints";
 }
 
-// Joins what the reflectors hold into the database.
+// Stores what was joined in the database.
+static void on_store(evutil_socket_t, short, void *arg)
+{
+    struct discovery *const d = static_cast<struct discovery *>(arg);
+    const bool first = !d->synced;
+    d->synced = true;
+    if (first)
+        log_info("discovery works, tracer-nodes: %zu, from %s", d->joined.records.size(),
+                 source_name(d));
+    discovery_log_changes(d->nodes, d->joined.records);
+    nodes_replace(d->nodes, &d->joined.records, clock_wall_ms());
+}
+
+// Joins what the reflectors hold. With thousands of nodes that is enough for one turn of the loop.
 static void on_join(evutil_socket_t, short, void *arg)
 {
     struct discovery *const d = static_cast<struct discovery *>(arg);
@@ -100,13 +113,7 @@ static void on_join(evutil_socket_t, short, void *arg)
     d->joined = {};
     kube_join(*reflector_store(d->services), *reflector_store(d->pods), d->selector, d->prefer_v6,
               &d->joined);
-    const bool first = !d->synced;
-    d->synced = true;
-    if (first)
-        log_info("discovery works, tracer-nodes: %zu, from %s", d->joined.records.size(),
-                 source_name(d));
-    discovery_log_changes(d->nodes, d->joined.records);
-    nodes_replace(d->nodes, &d->joined.records, clock_wall_ms());
+    set_timer(d->store_timer, 0);
 }
 
 static void on_change(void *arg)
@@ -280,7 +287,8 @@ struct discovery *discovery_new(const struct discovery_options *options, std::st
     d->prefer_v6 = own_ip != nullptr && std::string_view(own_ip).find(':') != std::string::npos;
     d->poll_timer = evtimer_new(d->base, on_poll, d);
     d->join_timer = evtimer_new(d->base, on_join, d);
-    if (d->poll_timer == nullptr || d->join_timer == nullptr)
+    d->store_timer = evtimer_new(d->base, on_store, d);
+    if (d->poll_timer == nullptr || d->join_timer == nullptr || d->store_timer == nullptr)
         log_fatal("out of memory");
     make_reflectors(d, &setup);
     return d;
@@ -297,6 +305,7 @@ void discovery_free(struct discovery *d)
         kube_call_cancel(d->check);
     event_free(d->poll_timer);
     event_free(d->join_timer);
+    event_free(d->store_timer);
     delete d;
 }
 

@@ -98,17 +98,28 @@ static void give_slots(std::vector<struct node> *table)
     }
 }
 
-// Orders by name what may be large to move.
+static bool is_before(const struct node &a, const struct node &b)
+{
+    return a.name < b.name;
+}
+
+// Orders by name what is large to move: a few new nodes go to their places, many make the table anew.
 static void sort_table(std::vector<struct node> *table)
 {
+    const auto behind = std::is_sorted_until(table->begin(), table->end(), is_before);
+    if (table->end() - behind <= static_cast<ptrdiff_t>(table->size() / 16)) {
+        std::sort(behind, table->end(), is_before);
+        std::inplace_merge(table->begin(), behind, table->end(), is_before);
+        return;
+    }
     std::vector<struct node *> order;
     order.reserve(table->size());
     for (struct node &n : *table)
         order.push_back(&n);
     std::sort(order.begin(), order.end(),
-              [](const struct node *a, const struct node *b) { return a->name < b->name; });
+              [](const struct node *a, const struct node *b) { return is_before(*a, *b); });
     std::vector<struct node> sorted;
-    sorted.reserve(table->size());
+    sorted.reserve(table->capacity());
     for (struct node *n : order)
         sorted.push_back(std::move(*n));
     table->swap(sorted);
@@ -144,34 +155,57 @@ static bool keeps_order(const struct nodes *db, const std::vector<struct node_re
     return found == db->table.size();
 }
 
-// Makes the table anew; what is known of nodes that stay goes with them.
-static void rebuild(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
+// Adds nodes that are new, gives the others their new records. Returns which ones there are records of.
+static std::vector<bool> take_records(struct nodes *db, std::vector<struct node_record> *records,
+                                      int64_t now_ms)
 {
-    std::vector<struct node> table;
-    std::unordered_map<std::string, size_t> by_key;
-    table.reserve(records->size());
-    by_key.reserve(records->size());
+    std::vector<struct node> *const table = &db->table;
+    std::vector<bool> seen(table->size(), false);
+    if (table->capacity() < records->size())
+        table->reserve(records->size() + records->size() / 8);
     for (struct node_record &record : *records) {
-        if (!by_key.emplace(record.key, 0).second)
-            continue;
-        struct node n = {};
-        const auto old = db->by_key.find(record.key);
-        if (old != db->by_key.end()) {
-            n = std::move(db->table[old->second]);
-        } else {
+        const auto [at, is_new] = db->by_key.try_emplace(record.key, table->size());
+        if (is_new) {
+            struct node &n = table->emplace_back();
             n.slot = NO_SLOT;
             n.first_seen_ms = now_ms;
+            seen.push_back(false);
         }
-        (void)update(&n, &record, now_ms);
-        table.push_back(std::move(n));
+        if (!seen[at->second])
+            (void)update(&(*table)[at->second], &record, now_ms);
+        seen[at->second] = true;
     }
-    give_slots(&table);
-    give_names(&table);
-    sort_table(&table);
-    for (size_t i = 0; i < table.size(); i++)
-        by_key[table[i].record.key] = i;
-    db->table.swap(table);
-    db->by_key.swap(by_key);
+    return seen;
+}
+
+// Removes the others.
+static void keep_seen(struct nodes *db, const std::vector<bool> &seen)
+{
+    std::vector<struct node> *const table = &db->table;
+    size_t kept = 0;
+    for (size_t i = 0; i < table->size(); i++) {
+        struct node *const n = &(*table)[i];
+        if (!seen[i]) {
+            db->by_key.erase(n->record.key);
+            continue;
+        }
+        if (kept != i)
+            (*table)[kept] = std::move(*n);
+        kept++;
+    }
+    table->erase(table->begin() + static_cast<ptrdiff_t>(kept), table->end());
+}
+
+// Makes the table hold these; what is known of nodes that stay goes with them. With thousands of nodes it
+// is what takes longest when one comes or goes, so nothing is copied that is there.
+static void rebuild(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
+{
+    keep_seen(db, take_records(db, records, now_ms));
+    give_slots(&db->table);
+    give_names(&db->table);
+    sort_table(&db->table);
+    for (size_t i = 0; i < db->table.size(); i++)
+        db->by_key.find(db->table[i].record.key)->second = i;
 }
 
 bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)

@@ -1,6 +1,9 @@
 // The database of tracer-nodes.
 #include "nodes.h"
 
+#include <algorithm>
+#include <ctime>
+
 #include "cmocka_cc.h"
 
 static struct node_record record(const char *key, const char *node, const char *pod,
@@ -158,6 +161,53 @@ static void base__of_an_address__is_a_url(void **)
     nodes_free(db);
 }
 
+static int64_t cpu_us()
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return int64_t{t.tv_sec} * 1000000 + t.tv_nsec / 1000;
+}
+
+// Thousands of nodes, as discovery finds them: by pod, which is not the order of the names. Without one.
+static std::vector<struct node_record> thousands(int without)
+{
+    std::vector<struct node_record> records;
+    for (int i = 0; i < 5000; i++) {
+        const std::string number = std::to_string(i);
+        const std::string key = number + "-7c3e-4a52-9f40-1d2b8e6a55c0";
+        if (i != without)
+            records.push_back(record(key.c_str(), ("worker-" + number).c_str(), "p"));
+    }
+    return records;
+}
+
+// The least CPU time of some tries to replace these by those.
+static int64_t replacing_us(int from, int to)
+{
+    int64_t least_us = INT64_MAX;
+    for (int i = 0; i < 10; i++) {
+        struct nodes *db = nodes_new();
+        replace(db, thousands(from));
+        std::vector<struct node_record> records = thousands(to);
+        const int64_t begin_us = cpu_us();
+        nodes_replace(db, &records, 2);
+        least_us = std::min(least_us, cpu_us() - begin_us);
+        assert_int_equal(nodes_all(db).size(), to < 0 ? 5000 : 4999);
+        nodes_free(db);
+    }
+    return least_us;
+}
+
+static void change__of_one_in_thousands__costs_little_more_than_none(void **)
+{
+    const int64_t none_us = replacing_us(-1, -1);
+    const int64_t gone_us = replacing_us(-1, 77), come_us = replacing_us(77, -1);
+    if (gone_us > 6 * none_us || come_us > 6 * none_us)
+        fail_msg("no change %lld us, one gone %lld us, one come %lld us",
+                 static_cast<long long>(none_us), static_cast<long long>(gone_us),
+                 static_cast<long long>(come_us));
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +219,7 @@ int main()
         cmocka_unit_test(failures__in_a_row__have_a_beginning),
         cmocka_unit_test(records__with_a_key_twice__count_once),
         cmocka_unit_test(base__of_an_address__is_a_url),
+        cmocka_unit_test(change__of_one_in_thousands__costs_little_more_than_none),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
