@@ -2,10 +2,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 struct discovery_status;
 struct nodes;
+struct rope;
 
 // What is told besides the nodes.
 struct status_facts {
@@ -16,4 +16,5 @@ struct status_facts {
     size_t max_requests; // how many of them may
 };
 
-[[nodiscard]] std::string status_document(const struct nodes *db, const struct status_facts *facts);
+// Adds the document to `out`.
+void status_document(const struct nodes *db, const struct status_facts *facts, struct rope *out);

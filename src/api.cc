@@ -159,7 +159,10 @@ static void handle_tracer_nodes(struct api *a, struct http_request *request)
                                        .hold_up_ms = watchdog_longest_ms(a->options.watchdog),
                                        .in_progress = exchanges_count(a->exchanges),
                                        .max_requests = a->options.max_requests};
-    reply_text(request, "application/json", status_document(a->options.broadcast.nodes, &facts));
+    struct http_response response;
+    response.content_type = "application/json";
+    status_document(a->options.broadcast.nodes, &facts, &response.body);
+    http_reply(request, &response);
 }
 
 static void handle_metrics(struct api *a, struct http_request *request)

@@ -7,6 +7,7 @@
 #include "discovery.h"
 #include "json_text.h"
 #include "nodes.h"
+#include "rope.h"
 
 // "" for never.
 static std::string time_text(int64_t wall_ms)
@@ -141,25 +142,28 @@ static void append_node(std::string *out, const struct node &n, int64_t current_
     *out += '}';
 }
 
-std::string status_document(const struct nodes *db, const struct status_facts *facts)
+void status_document(const struct nodes *db, const struct status_facts *facts, struct rope *out)
 {
     const struct discovery_status *discovery = facts->discovery;
     const int64_t now_ms = facts->now_ms;
-    std::string out = "{\"discovery\":{";
-    append_discovery(&out, discovery, now_ms);
-    out += "},\"requests\":{";
-    append_number(&out, "in-progress", static_cast<int64_t>(facts->in_progress));
-    out += ',';
-    append_number(&out, "max", static_cast<int64_t>(facts->max_requests));
-    out += "},\"loop\":{";
-    append_number(&out, "longest-hold-up-ms", facts->hold_up_ms);
-    out += "},\"nodes\":[";
+    std::string text = "{\"discovery\":{";
+    append_discovery(&text, discovery, now_ms);
+    text += "},\"requests\":{";
+    append_number(&text, "in-progress", static_cast<int64_t>(facts->in_progress));
+    text += ',';
+    append_number(&text, "max", static_cast<int64_t>(facts->max_requests));
+    text += "},\"loop\":{";
+    append_number(&text, "longest-hold-up-ms", facts->hold_up_ms);
+    text += "},\"nodes\":[";
     bool first = true;
     const int64_t current_ms = discovery->age_ms < 0 ? 0 : now_ms - discovery->age_ms;
     for (const struct node &n : nodes_all(db)) {
-        out += first ? "" : ",";
+        text += first ? "" : ",";
         first = false;
-        append_node(&out, n, current_ms);
+        append_node(&text, n, current_ms);
+        rope_add_text(out,
+                      text); // one text of thousands would be copied again and again as it grows
+        text.clear();
     }
-    return out + "]}\n";
+    rope_add_text(out, text + "]}\n");
 }

@@ -89,6 +89,12 @@ int64_t program_longest_turn_us(const struct program *p)
     return static_cast<int64_t>(turns_and_longest[2] / 1000);
 }
 
+void program_forget_turns(const struct program *p)
+{
+    const uint64_t none[3] = {};
+    assert_int_equal(pwrite(p->turns, none, sizeof none, 0), sizeof none);
+}
+
 struct program program_start(const char *name, std::vector<std::string> args)
 {
     const int log = memfd_create("log", MFD_CLOEXEC);

@@ -50,6 +50,8 @@ void program_limit_descriptors(unsigned most);
 void program_note_turns(bool note);
 // The longest turn so far, in microseconds of CPU time: what else the machine does does not count.
 [[nodiscard]] int64_t program_longest_turn_us(const struct program *p);
+// Begins anew with that.
+void program_forget_turns(const struct program *p);
 // Waits for its end; the exit status, or 128 + the signal. What it wrote is left in `log`, if given.
 int program_wait(struct program *p, std::string *log = nullptr);
 int program_stop(struct program *p, int signal_number);
