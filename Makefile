@@ -94,6 +94,7 @@ $(out)/obj/%.o: src/%.cc Makefile VERSION
 
 # these take files in
 $(out)/obj/openapi.o $(out)/obj/fuzz/src/openapi.o: src/openapi.json
+$(out)/obj/page.o $(out)/obj/fuzz/src/page.o: $(wildcard src/page/*)
 
 $(out)/obj/sim/%.o $(out)/obj/support/%.o $(out)/obj/test/%.o: CXXFLAGS += -Itest/support
 $(out)/obj/sim/%.o: test/sim/%.cc Makefile

@@ -13,6 +13,7 @@
 #include "http_server.h"
 #include "nodes.h"
 #include "openapi.h"
+#include "page.h"
 #include "problem.h"
 #include "query.h"
 #include "session.h"
@@ -23,6 +24,7 @@ struct api {
     struct api_options options;
     struct gate *gate; // null: everybody may do everything
     struct exchanges *exchanges;
+    struct page page;
     bool draining;
 };
 
@@ -58,6 +60,7 @@ struct api *api_new(const struct api_options *options)
     struct api *a = new api{.options = *options,
                             .gate = nullptr,
                             .exchanges = exchanges_new(&options->broadcast),
+                            .page = page_make(),
                             .draining = false};
     const struct gate_options gate = {
         .auth = options->auth,
@@ -176,6 +179,18 @@ static void handle_metrics(struct api *a, struct http_request *request)
                api_metrics_text(&a->options, &scene));
 }
 
+// What is shown is asked for by its script, with the rights that its reader has.
+static void handle_page(struct api *a, struct http_request *request)
+{
+    struct http_response response;
+    response.content_type = "text/html; charset=utf-8";
+    response.headers = {{.name = "Content-Security-Policy", .value = a->page.policy},
+                        {.name = "X-Content-Type-Options", .value = "nosniff"},
+                        {.name = "Referrer-Policy", .value = "no-referrer"}};
+    rope_add_text(&response.body, a->page.html);
+    http_reply(request, &response);
+}
+
 static void handle_broadcast(struct api *a, struct http_request *request)
 {
     struct query query;
@@ -225,6 +240,7 @@ static void handle_session(struct api *a, struct http_request *request)
 constexpr unsigned READ = bit(HTTP_GET) | bit(HTTP_HEAD);
 
 static const struct route ROUTES[] = {
+    {"/", false, "GET, HEAD", READ, handle_page, ACCESS_OPEN},
     {"/v1/pods", false, "GET, HEAD", READ, handle_broadcast},
     {"/v1/trace-hooks", false, "GET, HEAD", READ, handle_broadcast},
     {SESSIONS_PATH, false, "POST", bit(HTTP_POST), handle_session_create},

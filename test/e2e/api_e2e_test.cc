@@ -90,7 +90,7 @@ static void head__on_a_kept_connection__leaves_it_in_step(void **)
 
 static void path__unknown__is_404(void **)
 {
-    for (const char *path : {"/", "/v1", "/v1/pods/", "/v1/nope", "/V1/pods", "/v1/trace-session/",
+    for (const char *path : {"/v1", "/v1/pods/", "/v1/nope", "/V1/pods", "/v1/trace-session/",
                              "/v1/trace-session/5/6", "/v1/trace-hooks/", "/%761/pods"})
         assert_problem(get(path), 404, "there is no ");
 }
