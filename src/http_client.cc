@@ -38,7 +38,7 @@ struct http_client {
     uint32_t rest_shard; // the next that is to be looked at
     struct curl_loop *loop;
     struct fetch_headers *no_headers; // for requests that bring none
-    std::vector<CURL *> pool;         // easy handles at rest; the last one used is the next
+    std::vector<struct easy> pool;    // handles at rest; the last one used is the next
     std::vector<struct fetch *> live; // all fetches, at fetch.slot
 };
 
@@ -48,7 +48,7 @@ struct fetch {
     struct task task;    // to be started, or to go on after a pause
     uint32_t number;     // of its shard
     struct shard *shard; // null: not yet added, or out of it again
-    CURL *easy;
+    struct easy easy;
     bool refused; // by curl, before it was started
     size_t slot;  // in client->live
     fetch_done_fn done;
@@ -184,7 +184,7 @@ static size_t on_body(char *data, size_t, size_t size, void *arg)
         return take_stream(f, data, size);
     if (f->received == 0) {
         curl_off_t length = -1;
-        curl_easy_getinfo(f->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+        curl_easy_getinfo(f->easy.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
         if (length > 0 && static_cast<uint64_t>(length) > f->max_body)
             return stop(f, FETCH_TOO_LARGE);
         const size_t room = static_cast<size_t>(std::clamp<curl_off_t>(length, 0, PRESIZE_MAX));
@@ -248,28 +248,25 @@ static void set_owner(CURL *e, struct fetch *f)
     curl_easy_setopt(e, CURLOPT_SOCKOPTDATA, f);
 }
 
-static CURL *take_easy(struct http_client *c)
+static struct easy take_easy(struct http_client *c)
 {
     if (!c->pool.empty()) {
-        CURL *easy = c->pool.back();
+        const struct easy easy = c->pool.back();
         c->pool.pop_back();
         return easy;
     }
-    CURL *easy = curl_easy_init();
-    if (!easy)
-        log_fatal("out of memory: a curl handle");
-    easy_set_constants(easy);
-    set_callbacks(easy, c->loop);
+    const struct easy easy = easy_new();
+    set_callbacks(easy.curl, c->loop);
     return easy;
 }
 
-static void give_easy(struct http_client *c, CURL *easy)
+static void give_easy(struct http_client *c, struct easy easy)
 {
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr); // it dies with the fetch
+    curl_easy_setopt(easy.curl, CURLOPT_ERRORBUFFER, nullptr); // it dies with the fetch
     if (c->pool.size() < POOL_MAX)
         c->pool.push_back(easy);
     else
-        curl_easy_cleanup(easy);
+        easy_free(easy);
 }
 
 // curl reports both of its time-outs alike. Ours of all is over by now if that was the one.
@@ -311,7 +308,7 @@ static void unlink_fetch(struct fetch *f)
     (*live)[f->slot] = live->back();
     live->pop_back();
     give_easy(f->client, f->easy);
-    f->easy = nullptr;
+    f->easy = {};
 }
 
 static void fetch_free(struct fetch *f)
@@ -362,11 +359,11 @@ static bool on_resume(void *arg)
     struct fetch *f = static_cast<struct fetch *>(arg);
     struct shard *s = f->shard;
     f->burst = 0;
-    const CURLcode code = curl_easy_pause(f->easy, CURLPAUSE_CONT);
+    const CURLcode code = curl_easy_pause(f->easy.curl, CURLPAUSE_CONT);
     if (code == CURLE_OK)
         shard_run(s);
     else
-        shard_end(s, f->easy, code);
+        shard_end(s, f->easy.curl, code);
     return false;
 }
 
@@ -375,7 +372,7 @@ static bool on_start(void *arg)
     struct fetch *f = static_cast<struct fetch *>(arg);
     struct shard *s = curl_loop_shard(f->client->loop, f->number);
     f->task.step = on_resume;
-    if (f->refused || !shard_add(s, f->easy)) {
+    if (f->refused || !shard_add(s, f->easy.curl)) {
         finish(f, CURLE_FAILED_INIT, 0);
         return false;
     }
@@ -405,8 +402,8 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->patient = o->timeout_ms == 0 || o->shard == FETCH_SHARD_KUBERNETES;
     f->retry_after_s = -1;
     f->body = blob_new_within(o->budget);
-    set_owner(f->easy, f);
-    f->connect_to = easy_set_connect_to(f->easy, o->connect_to);
+    set_owner(f->easy.curl, f);
+    f->connect_to = easy_set_connect_to(f->easy.curl, o->connect_to);
     f->refused = !easy_set_request(f->easy, o, o->headers ? o->headers : c->no_headers);
     tasks_add(c->tasks, &f->task);
     return f;
@@ -414,10 +411,10 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
 
 void fetch_cancel(struct fetch *f)
 {
-    assert(f->easy); // or it is in its `done`
+    assert(f->easy.curl); // or it is in its `done`
     task_remove(&f->task);
     if (f->shard)
-        shard_remove(f->shard, f->easy);
+        shard_remove(f->shard, f->easy.curl);
     unlink_fetch(f);
     fetch_free(f);
 }
@@ -460,8 +457,8 @@ void http_client_free(struct http_client *c)
     task_remove(&c->rest);
     while (!c->live.empty())
         fetch_cancel(c->live.back());
-    for (CURL *easy : c->pool)
-        curl_easy_cleanup(easy);
+    for (const struct easy &easy : c->pool)
+        easy_free(easy);
     curl_loop_free(c->loop);
     tasks_free(c->tasks);
     fetch_headers_free(c->no_headers);

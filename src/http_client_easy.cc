@@ -74,7 +74,7 @@ void fetch_headers_free(struct fetch_headers *h)
     delete h;
 }
 
-void easy_set_constants(CURL *e)
+static void set_constants(CURL *e)
 {
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); // do not wait for a resolver's thread
@@ -83,7 +83,6 @@ void easy_set_constants(CURL *e)
     curl_easy_setopt(e, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L); // 64 KB with each TLS request otherwise
@@ -95,6 +94,23 @@ void easy_set_constants(CURL *e)
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     curl_easy_setopt(e, CURLOPT_CAPATH, nullptr); // it would be trusted besides CAINFO_BLOB
+}
+
+struct easy easy_new()
+{
+    const struct easy e = {.curl = curl_easy_init(), .url = curl_url()};
+    if (!e.curl || !e.url)
+        log_fatal("out of memory: a curl handle");
+    set_constants(e.curl);
+    // one that comes as text would be parsed, written anew and parsed again in every transfer
+    curl_easy_setopt(e.curl, CURLOPT_CURLU, e.url);
+    return e;
+}
+
+void easy_free(struct easy e)
+{
+    curl_easy_cleanup(e.curl);
+    curl_url_cleanup(e.url);
 }
 
 // Whether it says how long its body is: some methods do so even if there is none.
@@ -136,8 +152,10 @@ static void set_trust(CURL *e, const std::string *ca_pem)
     curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
 }
 
-bool easy_set_request(CURL *e, const struct fetch_options *o, const struct fetch_headers *headers)
+bool easy_set_request(struct easy handle, const struct fetch_options *o,
+                      const struct fetch_headers *headers)
 {
+    CURL *e = handle.curl;
     const int64_t connect_ms =
         o->connect_timeout_ms > 0 ? o->connect_timeout_ms : DEFAULT_CONNECT_MS;
     const long lifetime_s = o->shard == FETCH_SHARD_KUBERNETES ? KUBERNETES_LIFETIME_S : 0L;
@@ -149,7 +167,8 @@ bool easy_set_request(CURL *e, const struct fetch_options *o, const struct fetch
     curl_easy_setopt(e, CURLOPT_FORBID_REUSE, o->once ? 1L : 0L);
     set_trust(e, o->ca_pem);
     // curl refuses strings of 8 MB
-    return set_method(e, o) == CURLE_OK && curl_easy_setopt(e, CURLOPT_URL, o->url) == CURLE_OK;
+    return set_method(e, o) == CURLE_OK &&
+           curl_url_set(handle.url, CURLUPART_URL, o->url, CURLU_PATH_AS_IS) == CURLUE_OK;
 }
 
 struct curl_slist *easy_set_connect_to(CURL *e, const char *connect_to)

@@ -9,12 +9,19 @@ struct fetch_headers {
     struct curl_slist *without_body; // within `list`: what requests without a body send
 };
 
-// Sets what is the same in every request, callbacks aside.
-void easy_set_constants(CURL *e);
+// An easy handle with the URL that it fetches.
+struct easy {
+    CURL *curl;
+    CURLU *url;
+};
+
+// A new handle, with all set that is the same in every request, callbacks aside.
+[[nodiscard]] struct easy easy_new();
+void easy_free(struct easy e);
 
 // Sets what differs between requests, callbacks aside: all of it, as the handle comes from another
 // request. False where curl refuses it.
-[[nodiscard]] bool easy_set_request(CURL *e, const struct fetch_options *o,
+[[nodiscard]] bool easy_set_request(struct easy e, const struct fetch_options *o,
                                     const struct fetch_headers *headers);
 
 // Where the handle connects to, null: to what the URL says. The caller frees the list, which is null for

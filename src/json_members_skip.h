@@ -25,6 +25,14 @@ static inline bool is_plain(char c)
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
+#ifdef __SSE2__
+// One bit a byte.
+static inline unsigned mask_of(__m128i bytes)
+{
+    return static_cast<unsigned>(_mm_movemask_epi8(bytes));
+}
+#endif
+
 // The first byte of a string that is not plain, or `end`.
 static inline const char *skip_plain(const char *p, const char *end)
 {
@@ -36,9 +44,9 @@ static inline const char *skip_plain(const char *p, const char *end)
         const __m128i ends =
             _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
         // the comparison is signed: bytes of 0x80 and more are below the space, too
-        const int mask = _mm_movemask_epi8(_mm_or_si128(ends, _mm_cmplt_epi8(bytes, space)));
+        const unsigned mask = mask_of(_mm_or_si128(ends, _mm_cmplt_epi8(bytes, space)));
         if (mask != 0)
-            return p + __builtin_ctz(static_cast<unsigned>(mask));
+            return p + __builtin_ctz(mask);
         p += 16;
     }
 #endif
@@ -86,6 +94,28 @@ static inline const char *skip_simple(const char *p, const char *end)
 static inline const char *skip_integers(const char *p, const char *end)
 {
     const char *next = p;
+#ifdef __SSE2__
+    const __m128i comma = _mm_set1_epi8(','), zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8('9');
+    unsigned first = 1; // one bit a byte: an integer begins there
+    while (end - next >= 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(next));
+        const __m128i other =
+            _mm_or_si128(_mm_cmplt_epi8(bytes, zero), _mm_cmpgt_epi8(bytes, nine));
+        const unsigned commas = mask_of(_mm_cmpeq_epi8(bytes, comma));
+        first |= commas << 1;
+        // all but digits and commas, and what is no integer, or 0, or may be the begin of neither
+        const unsigned ends =
+            (mask_of(other) & ~commas) | (first & (commas | mask_of(_mm_cmpeq_epi8(bytes, zero))));
+        const unsigned good = ends & 0xffff ? commas & ((ends & -ends) - 1) : commas;
+        if (good != 0)
+            p = next + 32 - __builtin_clz(good);
+        if (ends & 0xffff)
+            return p;
+        first = commas >> 15;
+        next += 16;
+    }
+    next = p;
+#endif
     while (next < end && *next >= '1' && *next <= '9') {
         while (next < end && is_digit(*next))
             next++;

@@ -23,7 +23,10 @@ void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size)
 static void begin_text(struct rope *r, size_t size)
 {
     if (!r->text || (r->text->size + size > TEXT_MAX && r->text->size > 0)) {
+        const bool is_long = r->text;
         r->text = blob_new_within(r->budget);
+        if (is_long)
+            blob_reserve(r->text, TEXT_MAX); // it will be filled: no growing step by step
         r->pieces.push_back({.owner = r->text, .offset = 0, .size = 0});
     } else if (r->pieces.back().owner != r->text) {
         r->pieces.push_back({.owner = blob_ref(r->text), .offset = r->text->size, .size = 0});

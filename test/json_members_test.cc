@@ -225,6 +225,23 @@ static void feed__wrong_byte_in_long_string__is_refused(void **)
         }
 }
 
+// Long arrays of integers are read by blocks: what that makes of any byte at any place is what is made
+// of it byte by byte.
+static void feed__other_byte_in_long_array__is_as_byte_by_byte(void **)
+{
+    const std::string text =
+        "{\"a\":[4194303,1,20,1048576,7,99999,300000,4,1234567890123456789,5,6]}";
+    for (size_t at = 5; at < text.size(); at++)
+        for (const char byte :
+             {'0', '9', ',', '-', '.', 'e', ' ', '/', ':', 'x', ']', '"', '\xb1'}) {
+            std::string changed = text;
+            changed[at] = byte;
+            expect_found(changed, found_bytewise(changed).c_str());
+        }
+    const std::string array = text.substr(5, text.size() - 6);
+    expect_found(text, ("object 0+" + std::to_string(text.size()) + "; \"a\"=" + array).c_str());
+}
+
 static void feed__broken_structure__is_refused(void **)
 {
     const std::string_view texts[] = {
@@ -450,6 +467,7 @@ int main()
         cmocka_unit_test(feed__numbers_by_the_grammar__are_found),
         cmocka_unit_test(feed__strings_by_the_grammar__are_found),
         cmocka_unit_test(feed__wrong_byte_in_long_string__is_refused),
+        cmocka_unit_test(feed__other_byte_in_long_array__is_as_byte_by_byte),
         cmocka_unit_test(feed__broken_structure__is_refused),
         cmocka_unit_test(feed__broken_tokens__are_refused),
         cmocka_unit_test(feed__broken_utf8__is_refused),
