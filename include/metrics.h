@@ -24,6 +24,9 @@ void metrics_count_request(struct metrics *m, const char *route, const char *met
 // it was not asked.
 void metrics_count_node(struct metrics *m, enum outcome o, enum reason r, int64_t ms);
 
+// How often metrics_count_node was called: whether anything goes on shows by it.
+[[nodiscard]] uint64_t metrics_node_requests(const struct metrics *m);
+
 // Members of a reply were renamed.
 void metrics_count_collisions(struct metrics *m, uint64_t collisions);
 

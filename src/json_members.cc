@@ -110,18 +110,21 @@ static const char *end_value(struct json_members *m, const char *p, const char *
     return m->depth > 0 && p < end && *p == ',' ? scan_comma(m, p) : p;
 }
 
-// The word with the bit of the open container at this depth, counted from 0.
-static uint64_t *outer_word(struct json_members *m, size_t depth)
+// The word with the bit of the open container at this depth, counted from 0, which is 64 or more.
+static uint64_t *further_word(struct json_members *m, size_t depth)
 {
     constexpr uint64_t NONE = 0;
-    if (depth < 64)
-        return &m->outer_is_object;
     if (!m->further)
         m->further = blob_new(0);
     const size_t index = depth / 64 - 1;
     if (index * sizeof NONE == m->further->size)
         blob_append(m->further, reinterpret_cast<const char *>(&NONE), sizeof NONE);
     return reinterpret_cast<uint64_t *>(m->further->data) + index;
+}
+
+static uint64_t *outer_word(struct json_members *m, size_t depth)
+{
+    return depth < 64 ? &m->outer_is_object : further_word(m, depth);
 }
 
 static const char *open_container(struct json_members *m, const char *p)

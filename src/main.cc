@@ -50,7 +50,7 @@ struct svc {
     struct event *on_hup, *files_timer; // null: no files that change
     struct tls *tls;                    // null: plain HTTP
     struct node_access *access;
-    bool idle;        // no request was under way when that was looked at last
+    uint64_t asked;   // node requests, when that was looked at last
     unsigned trimmed; // libraries that gave back what only starting needs
     struct watchdog *watchdog;
     struct tasks *tasks;
@@ -118,12 +118,13 @@ static void on_trim_timer(evutil_socket_t, short, void *arg)
         event_add(s->trim_timer, &TRIM_STEP);
         return;
     }
-    const bool idle = api_in_flight(s->api) == 0;
-    if (idle)
+    // giving memory back takes milliseconds, and so does getting it again: not between two requests
+    const uint64_t asked = metrics_node_requests(s->metrics);
+    if (api_in_flight(s->api) == 0 && asked == s->asked) {
         process_trim_heap();
-    if (idle && s->idle)
         http_client_rest(s->http);
-    s->idle = idle;
+    }
+    s->asked = asked;
     event_add(s->trim_timer, &TRIM_INTERVAL);
 }
 

@@ -37,6 +37,15 @@ void metrics_count_node(struct metrics *m, enum outcome o, enum reason r, int64_
         observe(&m->node_durations, static_cast<double>(ms) / 1e3);
 }
 
+uint64_t metrics_node_requests(const struct metrics *m)
+{
+    uint64_t count = 0;
+    for (const auto &reasons : m->node_requests)
+        for (const uint64_t requests : reasons)
+            count += requests;
+    return count;
+}
+
 void metrics_count_collisions(struct metrics *m, uint64_t collisions)
 {
     m->collisions += collisions;

@@ -37,7 +37,9 @@ void process_prepare()
         setrlimit(RLIMIT_NOFILE, &files);
     }
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
-    mallopt(M_MMAP_THRESHOLD, 256 << 10); // grows without a copy, and is gone when it is freed
+    // what is larger grows without a copy, and is gone when it is freed; but to map a body of a few hundred
+    // kilobytes anew each time costs more than to receive, check and send it
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 size_t process_descriptors()

@@ -82,6 +82,7 @@ static void nodes__asked_or_not__are_counted_by_reason(void **)
     assert_line(text, "tracer_svc_node_request_duration_seconds_count 3");
     assert_line(text, "tracer_svc_node_request_duration_seconds_bucket{le=\"2.5\"} 2");
     assert_line(text, "tracer_svc_node_request_duration_seconds_bucket{le=\"11\"} 3");
+    assert_int_equal(metrics_node_requests(m), 4);
     assert_line(text, "tracer_svc_reply_collisions_total 2");
     assert_line(text, "tracer_svc_nodes{state=\"ready\"} 2");
     assert_line(text, "tracer_svc_nodes{state=\"not-ready\"} 1");
