@@ -12,6 +12,7 @@
 #   make check-valgrind     the same with the daemon under valgrind
 #   make lint               format, shell, manual page, include directions, option documentation
 #   make format             rewrite the sources in the project's format
+#   make sbom               the Debian packages that the daemon is made of, build/release/sbom.spdx.json
 #   make install            binary, manual page and completions into $(DESTDIR)$(PREFIX)
 #   make clean              remove build/
 #
@@ -73,7 +74,7 @@ benches    := $(patsubst test/bench/%.cc,$(out)/bench/%,$(wildcard test/bench/*_
 VALGRIND := valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99
 Q := $(if $(V),,@)
 
-.PHONY: all sim tests bench-programs check check-e2e check-valgrind check-corpus soak fuzz lint format install clean help
+.PHONY: all sim tests bench-programs check check-e2e check-valgrind check-corpus soak fuzz lint format sbom install clean help
 .SECONDARY:
 all: $(out)/tracer-svc
 sim: $(out)/tracer-sim
@@ -176,6 +177,9 @@ lint:
 format:
 	@clang-format -i $$(git ls-files '*.cc' '*.h')
 
+sbom: $(out)/sbom.spdx.json
+$(out)/sbom.spdx.json: $(out)/tracer-svc scripts/sbom
+	$(Q)scripts/sbom $< >$@.new && mv $@.new $@
 install: $(out)/tracer-svc
 	install -D -m 755 $(out)/tracer-svc $(DESTDIR)$(PREFIX)/bin/tracer-svc
 	install -D -m 644 man/tracer-svc.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer-svc.8
