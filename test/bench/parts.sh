@@ -31,9 +31,10 @@ start_nodes() {
 	nodes_port=$found
 }
 
-# start_daemon OPTION...: sets $daemon, its process, and $port.
+# start_daemon OPTION...: sets $daemon, its process, and $port. What counts is CPU time: a machine that is
+# busy may take long for it.
 start_daemon() {
-	start daemon "$measured" "$bin/tracer-svc" --address 127.0.0.1:0 "$@"
+	start daemon "$measured" "$bin/tracer-svc" --address 127.0.0.1:0 --timeout 60s "$@"
 	daemon=$pid
 	await daemon 's/.*listens on 127.0.0.1://p' || return
 	port=$found
@@ -101,7 +102,7 @@ start_daemon_with() {
 	shift
 	: >"$work/record"
 	start daemon "$measured" env LD_PRELOAD="$PWD/$bin/bench/$name.so" "${name^^}_FILE=$work/record" \
-		"$bin/tracer-svc" --address 127.0.0.1:0 "$@"
+		"$bin/tracer-svc" --address 127.0.0.1:0 --timeout 60s "$@"
 	await daemon 's/.*listens on 127.0.0.1://p' || return
 	port=$found
 }
