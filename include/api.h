@@ -20,11 +20,12 @@ struct api_options {
     int64_t timeout_ms;                 // of a request that does not say
     int64_t max_timeout_ms;             // the most that one may say
     size_t max_requests;                // broadcasts at once
-    struct auth *auth;                  // borrowed; null: everybody may do everything
-    const char *audience;               // of the tokens, for people; borrowed
-    bool metrics_per_node;              // series of each node too
-    size_t max_connections;             // of the listener, for /metrics
-    bool open_metrics;                  // /metrics is for everybody in any case
+    int64_t slow_ms;        // what takes so long is always in the log; 0: nothing is slow
+    struct auth *auth;      // borrowed; null: everybody may do everything
+    const char *audience;   // of the tokens, for people; borrowed
+    bool metrics_per_node;  // series of each node too
+    size_t max_connections; // of the listener, for /metrics
+    bool open_metrics;      // /metrics is for everybody in any case
 };
 
 [[nodiscard]] struct api *api_new(const struct api_options *options);
@@ -35,8 +36,8 @@ void api_free(struct api *a);
 // Fits http_request_fn; `arg` is a struct api.
 void api_on_request(void *arg, struct http_request *request);
 
-// Fits http_replied_fn: counts what is answered.
-void api_on_replied(void *arg, const struct http_request *request, struct http_response *response);
+// Fits http_replied_fn: counts and logs what is answered.
+void api_on_replied(void *arg, struct http_request *request, const struct http_response *response);
 
 // Fits http_allow_fn.
 [[nodiscard]] const char *api_allow(std::string_view path);

@@ -25,7 +25,8 @@ struct config {
     std::string pods_selector;
     std::string svc_selector;
     bool verbose;
-    std::string ns; // empty: all namespaces
+    int64_t slow_ms; // 0: no request is slow
+    std::string ns;  // empty: all namespaces
     std::vector<struct config_node> nodes;
     std::string node_token_file; // empty: nodes get no token
     std::string node_ca;         // empty: the system's certificates

@@ -31,9 +31,9 @@ typedef const char *(*http_allow_fn)(std::string_view path);
 typedef bool (*http_vital_fn)(std::string_view path);
 
 // A reply is about to be sent: to `request`, or, where that is null, to one that was refused before it was
-// whole. `response` may get more headers.
-typedef void (*http_replied_fn)(void *arg, const struct http_request *request,
-                                struct http_response *response);
+// whole.
+typedef void (*http_replied_fn)(void *arg, struct http_request *request,
+                                const struct http_response *response);
 
 struct http_server_options {
     struct event_base *base;
@@ -84,6 +84,11 @@ void http_server_free(struct http_server *s);
 [[nodiscard]] std::string http_request_list(const struct http_request *r, const char *name);
 [[nodiscard]] struct blob *http_request_body(const struct http_request *r); // never null
 [[nodiscard]] const char *http_request_id(const struct http_request *r);    // the client's, or made
+
+// The trace that it belongs to: the client's traceparent if that is good, or a new one; and the client's
+// tracestate, which goes with a traceparent of its own only, or "".
+[[nodiscard]] const std::string &http_request_traceparent(struct http_request *r);
+[[nodiscard]] std::string http_request_tracestate(struct http_request *r);
 
 // Who asks, for the log: what was found out about it, or "".
 void http_request_set_user(struct http_request *r, const std::string &user);

@@ -14,5 +14,10 @@ void problem_response(struct http_response *out, int status, std::string_view de
 void problem_begin(std::string *out, int status, std::string_view detail);
 void problem_end(std::string *out);
 
+// Adds to a reply that is a problem document whose request it is of: the members "request-id" and "trace-id".
+// Does nothing to other replies.
+void problem_add_request(struct http_response *out, std::string_view request_id,
+                         std::string_view trace_id);
+
 // Makes `out` the reply with this status and the finished `document`.
 void problem_response_from(struct http_response *out, int status, std::string_view document);

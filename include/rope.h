@@ -31,7 +31,10 @@ void rope_add(struct rope *r, struct blob *owner, size_t offset, size_t size);
 // Adds a copy of `text`. Texts share blocks of memory, and neighbours a piece.
 void rope_add_text(struct rope *r, std::string_view text);
 
-// Makes `to`, which is empty, refer to the bytes of `from`. Neither may be added to any more.
+// Takes so many bytes off the end of the last piece, which has them. Other ropes that share it keep theirs.
+void rope_drop(struct rope *r, size_t size);
+
+// Makes `to`, which is empty, refer to the bytes of `from`, to which nothing may be added any more.
 void rope_share(struct rope *to, const struct rope *from);
 
 // Gives all references up; the rope is empty then and can be used again.

@@ -1,4 +1,4 @@
-// Gathers what /metrics says.
+// Gathers what /metrics says, and what is noted of each request.
 #include "api_metrics.h"
 
 #include <cstdlib>
@@ -10,6 +10,7 @@
 #include "http_server.h"
 #include "metrics.h"
 #include "process.h"
+#include "request_log.h"
 #include "watchdog.h"
 
 static struct metrics_reviews reviews_of(const uint64_t *counts)
@@ -65,10 +66,11 @@ static uint64_t collisions_of(const struct http_response *response)
     return 0;
 }
 
-void api_on_replied(void *arg, const struct http_request *request, struct http_response *response)
+void api_on_replied(void *arg, struct http_request *request, const struct http_response *response)
 {
     const struct api_options *options = api_get_options(static_cast<struct api *>(arg));
     struct metrics *m = options->broadcast.metrics;
+    request_log_replied(request, response, options->slow_ms);
     if (!request) {
         metrics_count_request(m, "unread", "none", response->status, 0);
         return;

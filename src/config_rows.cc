@@ -83,6 +83,9 @@ const struct option_row CONFIG_ROWS[] = {
     {.group = GROUP_GENERAL, .flag = "verbose", .variable = "TRACE_KUBE_VERBOSE", .kind = KIND_BOOL,
      .flag_value = &config::verbose,
      .help = "log every request and what discovery sees"},
+    {.group = GROUP_GENERAL, .flag = "slow-request", .variable = "TRACE_KUBE_SLOW_REQUEST", .value = "DURATION",
+     .standard = "5s", .kind = KIND_DURATION, .number = &config::slow_ms, .least = 0, .most = HOUR,
+     .help = "log every request that takes so long, also without --verbose; 0: none"},
     {.group = GROUP_LISTENING, .flag = "certfile", .variable = "TRACE_KUBE_TLS_CERT", .value = "FILE", .kind = KIND_FILE,
      .text = &config::certfile,
      .help = "speak HTTPS with this certificate and its chain, read again as it changes; goes with "

@@ -8,13 +8,11 @@
 #include "blob.h"
 #include "clock.h"
 #include "coalesce.h"
-#include "http_response.h"
 #include "http_server.h"
 #include "log.h"
 #include "query.h"
+#include "request_log.h"
 #include "session.h"
-
-constexpr size_t MOST_LOGGED = 512; // bytes of a target
 
 // Lives from exchange_start to on_broadcast_done, or until its client leaves and the broadcast is cancelled.
 struct exchange {
@@ -63,26 +61,13 @@ static void exchange_free(struct exchange *e)
     delete e;
 }
 
-// A mutation is always in the log, everything else with --verbose, what failed in either case.
-static void log_exchange(const struct exchange *e, const struct http_response *response)
-{
-    const std::string nodes = response->headers.empty() ? "" : response->headers[0].value;
-    const long long ms = clock_monotonic_ms() - e->started_ms;
-    const char *left = e->request ? "" : ", client had left";
-    if (e->mutation || response->status >= 500)
-        log_info("%s: %d in %lld ms, nodes %s%s", e->label.c_str(), response->status, ms,
-                 nodes.c_str(), left);
-    else
-        log_debug("%s: %d in %lld ms, nodes %s%s", e->label.c_str(), response->status, ms,
-                  nodes.c_str(), left);
-}
-
 static void on_broadcast_done(void *arg, struct http_response *response)
 {
     struct exchange *e = static_cast<struct exchange *>(arg);
-    log_exchange(e, response);
     if (e->request)
         http_reply(e->request, response);
+    else
+        request_log_unseen(e->label, response, clock_monotonic_ms() - e->started_ms);
     exchange_free(e);
 }
 
@@ -99,18 +84,20 @@ static void on_client_gone(void *arg)
 }
 
 // What nodes are told besides method, path and body. Credentials and cookies stay here.
-static std::vector<std::string> forwarded_headers(const struct http_request *request)
+static std::vector<std::string> forwarded_headers(struct http_request *request)
 {
     std::vector<std::string> lines;
     const std::string accept = http_request_list(request, "Accept");
     // the HTTP client says */* by itself, at less cost; "Accept:" keeps it from that
     if (accept != "*/*")
         lines.push_back("Accept: " + accept);
-    for (const char *name : {"Content-Type", "traceparent", "tracestate"}) {
-        const std::string value = http_request_list(request, name);
-        if (!value.empty())
-            lines.push_back(std::string(name) + ": " + value);
-    }
+    const std::string type = http_request_list(request, "Content-Type");
+    if (!type.empty())
+        lines.push_back("Content-Type: " + type);
+    lines.push_back("traceparent: " + http_request_traceparent(request));
+    const std::string state = http_request_tracestate(request);
+    if (!state.empty())
+        lines.push_back("tracestate: " + state);
     lines.push_back(std::string("X-Request-Id: ") + http_request_id(request));
     return lines;
 }
@@ -138,17 +125,6 @@ static struct broadcast_session session_of(const struct http_request *request)
     return s;
 }
 
-// Who asks for what, for the log.
-static std::string label_of(const struct http_request *request)
-{
-    std::string label = std::string("request ") + http_request_id(request);
-    if (*http_request_user(request) != '\0')
-        label += std::string(" by ") + http_request_user(request);
-    const std::string target = http_request_target(request);
-    return label + " " + http_method_name(http_request_method(request)) + " " +
-           target.substr(0, MOST_LOGGED);
-}
-
 void exchange_start(struct exchanges *x, struct http_request *request, struct query *query)
 {
     const enum http_method method = http_request_method(request);
@@ -170,7 +146,7 @@ void exchange_start(struct exchanges *x, struct http_request *request, struct qu
         .request = request,
         .ticket = nullptr,
         .mutation = ask.options.kind.mutation,
-        .label = label_of(request),
+        .label = request_label(request),
         .started_ms = clock_monotonic_ms(),
     };
     x->under_way.insert(e);

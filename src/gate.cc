@@ -8,11 +8,10 @@
 
 #include "auth.h"
 #include "http_response.h"
-#include "log.h"
 #include "problem.h"
 #include "query.h"
 
-constexpr size_t MOST_LOGGED = 512; // bytes of a path
+constexpr size_t MOST_SHOWN = 512; // bytes of a path, in a reply
 
 // A request that waits. Lives from gate_check until on_checked, or until its client leaves.
 struct visitor {
@@ -92,17 +91,10 @@ static void refuse_token(const struct gate *g, struct http_request *request, boo
             "WWW-Authenticate", "Bearer");
 }
 
-// A read is in the log with --verbose, everything else always.
 static void refuse_right(struct http_request *request, const struct review_access &access)
 {
     const std::string user = http_request_user(request);
-    const std::string path = access.path.substr(0, MOST_LOGGED);
-    if (access.verb == "get")
-        log_debug("request %s by %s: 403, may not get %s", http_request_id(request), user.c_str(),
-                  path.c_str());
-    else
-        log_info("request %s by %s: 403, may not %s %s", http_request_id(request), user.c_str(),
-                 access.verb.c_str(), path.c_str());
+    const std::string path = access.path.substr(0, MOST_SHOWN);
     refuse(request, 403,
            user + " may not " + access.verb + " " + path +
                "; it takes a ClusterRole with that path in nonResourceURLs and that verb",

@@ -20,6 +20,7 @@
 #include "connections.h"
 #include "http_response.h"
 #include "problem.h"
+#include "trace_context.h"
 
 // OpenSSL takes a piece whole, however long that takes; this is one record of TLS.
 static const size_t TLS_PIECE_MAX = 16384;
@@ -38,16 +39,21 @@ static const char *date_text(struct http_server *s)
     return s->date;
 }
 
+static void take_random(struct http_server *s, unsigned char *bytes, size_t size)
+{
+    if (s->random_left < size) {
+        evutil_secure_rng_get_bytes(s->random, sizeof s->random);
+        s->random_left = sizeof s->random;
+    }
+    s->random_left -= size;
+    memcpy(bytes, s->random + s->random_left, size);
+}
+
 // A random UUID, version 4 (RFC 9562).
 static std::string new_id(struct http_server *s)
 {
     unsigned char b[16];
-    if (s->random_left < sizeof b) {
-        evutil_secure_rng_get_bytes(s->random, sizeof s->random);
-        s->random_left = sizeof s->random;
-    }
-    s->random_left -= sizeof b;
-    memcpy(b, s->random + s->random_left, sizeof b);
+    take_random(s, b, sizeof b);
     b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
     b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
     std::string text;
@@ -58,6 +64,13 @@ static std::string new_id(struct http_server *s)
         text += "0123456789abcdef"[b[i] & 15];
     }
     return text;
+}
+
+static std::string new_traceparent(struct http_server *s)
+{
+    unsigned char random[TRACE_RANDOM_SIZE];
+    take_random(s, random, sizeof random);
+    return trace_parent_new(random);
 }
 
 // The client's id, if it is one that can be logged and echoed, or a new one.
@@ -199,6 +212,23 @@ const char *http_request_id(const struct http_request *r)
     return r->id.c_str();
 }
 
+const std::string &http_request_traceparent(struct http_request *r)
+{
+    if (r->traceparent.empty()) {
+        r->traceparent = http_request_list(r, "traceparent");
+        r->own_trace = !trace_parent_is_good(r->traceparent);
+        if (r->own_trace)
+            r->traceparent = new_traceparent(r->server);
+    }
+    return r->traceparent;
+}
+
+std::string http_request_tracestate(struct http_request *r)
+{
+    (void)http_request_traceparent(r);
+    return r->own_trace ? "" : http_request_list(r, "tracestate");
+}
+
 void http_request_set_user(struct http_request *r, const std::string &user)
 {
     r->user = user;
@@ -311,8 +341,8 @@ static void on_reply_sent(struct evhttp_request *, void *connection)
 }
 
 // Tells the owner what is answered; `r` is null where there is no request.
-static void tell(const struct http_server *s, const struct http_request *r,
-                 struct http_response *response)
+static void tell(const struct http_server *s, struct http_request *r,
+                 const struct http_response *response)
 {
     if (s->options.on_replied)
         s->options.on_replied(s->options.arg, r, response);
@@ -322,6 +352,8 @@ void http_reply(struct http_request *r, struct http_response *response)
 {
     struct evhttp_request *req = r->req;
     tell(r->server, r, response);
+    if (response->status >= 400)
+        problem_add_request(response, r->id, trace_id_of(http_request_traceparent(r)));
     const bool must_close = connection_reply(r->connection) || asks_for_close(r);
     const bool last = is_last(req, must_close);
     add_headers(r->server, r, response);
@@ -369,13 +401,15 @@ void http_server_on_refused(void *arg, const struct http_head *head, std::string
     struct http_response response;
     const int status = refusal_response(s, head, &response);
     tell(s, nullptr, &response);
+    const std::string id = new_id(s);
+    problem_add_request(&response, id, trace_id_of(new_traceparent(s)));
     *reply = "HTTP/1.1 " + std::to_string(status) + " " + http_status_text(status);
     *reply += std::string("\r\nDate: ") + date_text(s);
     *reply += std::string("\r\nContent-Type: ") + response.content_type;
     *reply += "\r\nContent-Length: " + std::to_string(response.body.size);
     for (const struct http_header &header : response.headers)
         *reply += "\r\n" + header.name + ": " + header.value;
-    *reply += "\r\nCache-Control: no-store\r\nX-Request-Id: " + new_id(s);
+    *reply += "\r\nCache-Control: no-store\r\nX-Request-Id: " + id;
     *reply += "\r\nConnection: close\r\n\r\n";
     if (head->method != HTTP_HEAD)
         *reply += rope_text(&response.body);

@@ -41,8 +41,10 @@ struct http_request {
     struct connection *connection;
     struct blob *body;
     std::string id, user;
-    const char *route;  // what it is counted as; static
-    int64_t started_us; // monotonic
+    std::string traceparent; // empty: nobody has asked yet
+    bool own_trace;          // and the client has not said one
+    const char *route;       // what it is counted as; static
+    int64_t started_us;      // monotonic
     http_gone_fn on_gone;
     void *gone_arg;
 };

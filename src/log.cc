@@ -16,7 +16,20 @@
 
 static enum log_format the_format = LOG_AS_TEXT;
 static enum log_level the_detail = LOG_AT_INFO;
-static unsigned long the_lost_lines; // that the log had no room for
+static unsigned long the_lost_lines;     // that the log had no room for
+static unsigned long the_repeated_lines; // that were the same as the last one written:
+static enum log_level the_last_level = LOG_AT_INFO;
+static std::string the_last_message;
+static int64_t the_last_ms; // monotonic
+
+constexpr int64_t REPEAT_MS = 10000; // a message that comes again after so long is news
+
+struct entry {
+    enum log_level level;
+    const char *message;
+    const struct log_field *fields;
+    size_t count;
+};
 
 void log_configure(enum log_format format, enum log_level most_detail)
 {
@@ -54,14 +67,27 @@ static std::string printable(const char *message)
     return text;
 }
 
-static std::string line_of(enum log_level level, const char *message)
+static void append_field(std::string *line, const struct log_field *f)
 {
+    *line += ",";
+    json_append_string(line, f->name);
+    *line += ":";
+    if (f->text)
+        json_append_string(line, f->text);
+    else
+        *line += std::to_string(f->number);
+}
+
+static std::string line_of(const struct entry *e)
+{
+    const std::string time = clock_text(clock_wall_ms());
     if (the_format == LOG_AS_TEXT)
-        return clock_text(clock_wall_ms()) + " " + level_name(level) + " " + printable(message) +
-               "\n";
-    std::string line = "{\"time\":\"" + clock_text(clock_wall_ms()) + "\",\"level\":\"" +
-                       level_name(level) + "\",\"msg\":";
-    json_append_string(&line, message);
+        return time + " " + level_name(e->level) + " " + printable(e->message) + "\n";
+    std::string line =
+        "{\"time\":\"" + time + "\",\"level\":\"" + level_name(e->level) + "\",\"msg\":";
+    json_append_string(&line, e->message);
+    for (size_t i = 0; i < e->count; i++)
+        append_field(&line, &e->fields[i]);
     return line + "}\n";
 }
 
@@ -74,20 +100,55 @@ static bool is_writable()
 
 // A log that is not read or can not be written must hold nothing up: its lines are counted, and the
 // count is written when there is room again. A pipe that is writable takes PIPE_BUF bytes at once.
-static void write_line(enum log_level level, const char *message)
+static bool write_entry(const struct entry *e)
 {
     if (!is_writable()) {
         the_lost_lines++;
+        return false;
+    }
+    std::string line = line_of(e);
+    if (line.size() > PIPE_BUF) {
+        const std::string begin = std::string(e->message).substr(0, PIPE_BUF / 8);
+        const struct entry less = {
+            .level = e->level, .message = begin.c_str(), .fields = nullptr, .count = 0};
+        line = line_of(&less);
+    }
+    return write(STDERR_FILENO, line.data(), line.size()) >= 0;
+}
+
+// Says what is missing of the log: `count` lines of a kind. Nothing where none is.
+static void write_count(enum log_level level, unsigned long *count, const char *what)
+{
+    if (*count == 0)
+        return;
+    const std::string text = std::to_string(*count) + what;
+    const struct entry e = {.level = level, .message = text.c_str(), .fields = nullptr, .count = 0};
+    if (write_entry(&e))
+        *count = 0;
+}
+
+static bool is_repeated(const struct entry *e)
+{
+    const int64_t now_ms = clock_monotonic_ms();
+    if (e->level == the_last_level && the_last_message == e->message &&
+        now_ms - the_last_ms < REPEAT_MS)
+        return true;
+    the_last_level = e->level;
+    the_last_message = e->message;
+    the_last_ms = now_ms;
+    return false;
+}
+
+static void write_line(const struct entry *e)
+{
+    const enum log_level level = the_last_level;
+    if (is_repeated(e)) {
+        the_repeated_lines++;
         return;
     }
-    std::string line = line_of(level, message);
-    if (line.size() > PIPE_BUF)
-        line = line_of(level, std::string(message).substr(0, PIPE_BUF / 8).c_str());
-    if (write(STDERR_FILENO, line.data(), line.size()) < 0 || the_lost_lines == 0)
-        return;
-    const std::string lost = std::to_string(the_lost_lines) + " lines of the log were lost";
-    the_lost_lines = 0;
-    write_line(LOG_AT_WARN, lost.c_str());
+    write_count(level, &the_repeated_lines, " times more the line before");
+    if (write_entry(e))
+        write_count(LOG_AT_WARN, &the_lost_lines, " lines of the log were lost");
 }
 
 static void write_format(enum log_level level, const char *format, va_list arguments)
@@ -99,7 +160,16 @@ static void write_format(enum log_level level, const char *format, va_list argum
         return;
     char message[2048];
     vsnprintf(message, sizeof message, format, arguments);
-    write_line(level, message);
+    const struct entry e = {.level = level, .message = message, .fields = nullptr, .count = 0};
+    write_line(&e);
+}
+
+void log_event(enum log_level level, const char *message, const struct log_field *fields,
+               size_t count)
+{
+    const struct entry e = {.level = level, .message = message, .fields = fields, .count = count};
+    if (log_wants(level))
+        write_line(&e);
 }
 
 void log_error(const char *format, ...)

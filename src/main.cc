@@ -46,7 +46,7 @@ struct svc {
     struct config config;
     enum svc_state state;
     struct event_base *base;
-    struct event *on_term, *on_int, *drain_timer, *trim_timer;
+    struct event *on_term, *on_int, *on_usr1, *drain_timer, *trim_timer;
     struct event *on_hup, *files_timer; // null: no files that change
     struct tls *tls;                    // null: plain HTTP
     struct node_access *access;
@@ -108,6 +108,20 @@ static void on_signal(evutil_socket_t number, short, void *arg)
              static_cast<long long>(delay_ms));
     const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
     event_add(s->drain_timer, &delay);
+}
+
+static void configure_log(const struct config *c)
+{
+    log_configure(c->log_format, c->verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
+}
+
+// As with --verbose from now on, or not any more.
+static void on_verbose_signal(evutil_socket_t, short, void *arg)
+{
+    struct config *c = &static_cast<struct svc *>(arg)->config;
+    c->verbose = !c->verbose;
+    configure_log(c);
+    log_info("SIGUSR1: the log is %s from now on", c->verbose ? "verbose" : "brief");
 }
 
 static void on_trim_timer(evutil_socket_t, short, void *arg)
@@ -281,6 +295,7 @@ static void start_api(struct svc *s)
         .timeout_ms = c->timeout_ms,
         .max_timeout_ms = c->max_timeout_ms,
         .max_requests = static_cast<size_t>(c->max_requests),
+        .slow_ms = c->slow_ms,
         .auth = s->auth,
         .audience = c->auth_audience.c_str(),
         .metrics_per_node = c->metrics_per_node,
@@ -371,11 +386,12 @@ static void start_loop(struct svc *s)
         log_fatal("no event loop: libevent found no way to wait");
     s->on_term = evsignal_new(s->base, SIGTERM, on_signal, s);
     s->on_int = evsignal_new(s->base, SIGINT, on_signal, s);
+    s->on_usr1 = evsignal_new(s->base, SIGUSR1, on_verbose_signal, s);
     s->drain_timer = evtimer_new(s->base, on_drain_timer, s);
     s->trim_timer = evtimer_new(s->base, on_trim_timer, s);
-    if (!s->on_term || !s->on_int || !s->drain_timer || !s->trim_timer ||
+    if (!s->on_term || !s->on_int || !s->on_usr1 || !s->drain_timer || !s->trim_timer ||
         event_add(s->on_term, nullptr) != 0 || event_add(s->on_int, nullptr) != 0 ||
-        event_add(s->trim_timer, &SETTLED) != 0)
+        event_add(s->on_usr1, nullptr) != 0 || event_add(s->trim_timer, &SETTLED) != 0)
         log_fatal("out of memory: no signal events");
 }
 
@@ -402,6 +418,7 @@ static void stop(struct svc *s)
     }
     event_free(s->trim_timer);
     event_free(s->drain_timer);
+    event_free(s->on_usr1);
     event_free(s->on_int);
     event_free(s->on_term);
     event_base_free(s->base);
@@ -413,7 +430,7 @@ static void run(struct svc *s)
 {
     process_prepare();
     event_set_log_callback(log_from_libevent);
-    log_configure(s->config.log_format, s->config.verbose ? LOG_AT_DEBUG : LOG_AT_INFO);
+    configure_log(&s->config);
     start_loop(s);
     watch_files(s);
     s->watchdog = watchdog_new(s->base);

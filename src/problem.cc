@@ -4,6 +4,8 @@
 #include "http_response.h"
 #include "json_text.h"
 
+static const char PROBLEM_TYPE[] = "application/problem+json";
+
 void problem_begin(std::string *out, int status, std::string_view detail)
 {
     *out += "{\"type\":\"about:blank\",\"title\":";
@@ -17,10 +19,24 @@ void problem_end(std::string *out)
     *out += "}";
 }
 
+void problem_add_request(struct http_response *out, std::string_view request_id,
+                         std::string_view trace_id)
+{
+    if (std::string_view(out->content_type) != PROBLEM_TYPE)
+        return;
+    std::string members = ",\"request-id\":";
+    json_append_string(&members, request_id);
+    members += ",\"trace-id\":";
+    json_append_string(&members, trace_id);
+    problem_end(&members);
+    rope_drop(&out->body, 1); // the brace
+    rope_add_text(&out->body, members);
+}
+
 void problem_response_from(struct http_response *out, int status, std::string_view document)
 {
     out->status = status;
-    out->content_type = "application/problem+json";
+    out->content_type = PROBLEM_TYPE;
     rope_add_text(&out->body, document);
 }
 

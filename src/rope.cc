@@ -43,6 +43,15 @@ void rope_add_text(struct rope *r, std::string_view text)
     r->size += text.size();
 }
 
+// What is added next begins a new text: that of the last piece has the bytes still.
+void rope_drop(struct rope *r, size_t size)
+{
+    assert(!r->pieces.empty() && r->pieces.back().size >= size);
+    r->pieces.back().size -= size;
+    r->size -= size;
+    r->text = nullptr;
+}
+
 void rope_share(struct rope *to, const struct rope *from)
 {
     assert(to->pieces.empty());

@@ -36,6 +36,28 @@ static void problem__with_members__has_them_last(void **)
     rope_clear(&response.body);
 }
 
+static void request__added__is_in_problems_only(void **)
+{
+    struct http_response problem, plain;
+    problem_response(&problem, 404, "none");
+    rope_add_text(&plain.body, "{}");
+    struct rope shared = {};
+    rope_share(&shared, &problem.body);
+
+    problem_add_request(&problem, "a\"b", "4bf9");
+    problem_add_request(&plain, "a", "4bf9");
+
+    assert_string_equal(rope_text(&problem.body).c_str(),
+                        "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
+                        "\"detail\":\"none\",\"request-id\":\"a\\\"b\",\"trace-id\":\"4bf9\"}");
+    assert_string_equal(rope_text(&plain.body).c_str(), "{}");
+    assert_string_equal(rope_text(&shared).c_str(),
+                        "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
+                        "\"detail\":\"none\"}");
+    for (struct rope *r : {&problem.body, &plain.body, &shared})
+        rope_clear(r);
+}
+
 static void status_text__of_any_code__is_there(void **)
 {
     assert_string_equal(http_status_text(200), "OK");
@@ -49,6 +71,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(problem__with_detail__is_whole),
         cmocka_unit_test(problem__with_members__has_them_last),
+        cmocka_unit_test(request__added__is_in_problems_only),
         cmocka_unit_test(status_text__of_any_code__is_there),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

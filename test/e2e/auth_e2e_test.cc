@@ -314,7 +314,7 @@ static void change__of_anybody__has_the_users_name_in_the_log(void **)
     const std::string log = program_log(&the_svc.daemon);
     assert_has(log, " by ann POST /v1/trace-session: 200 in ");
     assert_has(log, " by ann DELETE /v1/trace-session/all: 200 in ");
-    assert_has(log, " by bob: 403, may not put /v1/trace-session/7");
+    assert_has(log, " by bob PUT /v1/trace-session/7: 403 in ");
     assert_int_equal(count_of(log, " GET "), 0);
 }
 
