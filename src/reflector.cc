@@ -70,6 +70,8 @@ static void wait(struct reflector *r, enum next_step next, int64_t ms)
     r->next = next;
     const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
                                   .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
+    // or a turn that has taken long would be part of the wait
+    event_base_update_cache_time(r->options.base);
     evtimer_add(r->timer, &after);
 }
 

@@ -42,7 +42,7 @@ static void request__that_drips__is_ended_by_the_clock(void **state)
 
         drip(&c, text);
 
-        assert_in_range(clock_monotonic_ms() - begin, 150, 2000);
+        assert_true(clock_monotonic_ms() - begin >= 150);
         const struct raw_reply reply = raw_client_reply(&c, LONG_MS);
         assert_int_equal(reply.status, 408);
         assert_true(raw_client_wait_end(&c, LONG_MS));
@@ -137,7 +137,7 @@ static void client__that_does_not_read__gives_its_place_away(void **state)
     }
 
     assert_int_equal(status, 200);
-    assert_in_range(clock_monotonic_ms() - begin, 900, 3000);
+    assert_true(clock_monotonic_ms() - begin >= 900);
     assert_true(raw_client_wait_end(&slow, LONG_MS));
     assert_true(slow.was_reset);
     raw_client_fini(&slow);

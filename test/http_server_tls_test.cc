@@ -294,12 +294,13 @@ static void reader__that_does_not_read__ends_by_the_deadline(void **state)
     f->reply_size = 64 << 20; // more than the kernel takes
     struct client c = client_open(f);
 
+    const int64_t begin_ms = clock_monotonic_ms();
+
     tls_client_write(&c.tls, make_get("/big"));
     raw_client_send(&c.raw, tls_client_out(&c.tls));
-    raw_client_idle(&c.raw, 300);
-    assert_int_equal(http_server_connections(f->server), 1);
 
     assert_true(server_fixture_wait_connections(f, 0));
+    assert_true(clock_monotonic_ms() - begin_ms >= 500);
     client_fini(&c);
 }
 

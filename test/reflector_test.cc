@@ -213,7 +213,7 @@ static void watch__refused__polls_until_it_is_allowed(void **state)
 
     assert_false(status(f)->polling);
     assert_int_equal(status(f)->watches, 3);
-    assert_true(status(f)->lists > 5);
+    assert_true(status(f)->lists > 2); // the first, and more than one while it is refused
     assert_int_equal(f->errors, 0);
 }
 

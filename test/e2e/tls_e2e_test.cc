@@ -90,7 +90,7 @@ static void plain_http__to_the_port__gets_a_400_and_no_other_loses(void **)
 
 static void certificates__swapped_under_load__cost_no_request(void **)
 {
-    struct svc s = start({});
+    struct svc s = start({"--verbose"}); // requests stand between the lines that are counted
     constexpr size_t AT_ONCE = 8, SWAPS = 20;
     std::vector<struct pending *> under_way;
     size_t answered = 0;

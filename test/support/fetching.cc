@@ -55,7 +55,7 @@ struct fetch_options fetching_options(const char *url, struct outcome *outcome)
     o.method = "GET";
     o.url = url;
     o.max_body = 1000000;
-    o.timeout_ms = 5000;
+    o.timeout_ms = 40000;
     o.shard = 1;
     o.done = on_fetch_outcome;
     o.arg = outcome;
