@@ -11,7 +11,7 @@
 #include "nodes.h"
 
 struct kube_joined {
-    std::vector<struct node_record> records; // ordered as the pods are
+    std::vector<struct node_record> records; // ordered by node, as the database is
     size_t rejected = 0;                     // endpoints that no pod of the selector stands behind
     size_t without_port = 0;                 // endpoints of which no port or address can be told
     std::vector<std::string> namespaces;     // of the records, ordered

@@ -71,6 +71,12 @@ void nodes_free(struct nodes *db);
 // `now_ms` is the wall clock. Takes what is in `records`. Returns whether a node came, went or changed.
 bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms);
 
+// Makes the next nodes of an empty table, at most so many, of `records` for nodes_replace, which thousands of new ones
+// would take long. True: no more is to be done. The next call but this one has to be nodes_replace with the
+// same records; of those, only how many they are is left.
+[[nodiscard]] bool nodes_prepare(struct nodes *db, std::vector<struct node_record> *records,
+                                 size_t most);
+
 // All nodes, ordered by name. Borrowed until the next nodes_replace.
 [[nodiscard]] const std::vector<struct node> &nodes_all(const struct nodes *db);
 

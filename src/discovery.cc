@@ -21,7 +21,8 @@
 #include "nodes.h"
 #include "reflector.h"
 
-static constexpr int64_t JOIN_MS = 200; // between two joins
+static constexpr int64_t JOIN_MS = 200;      // between two joins
+static constexpr size_t STORED_A_TURN = 512; // nodes
 static constexpr int64_t SLICES_AGAIN_MS = 10 * 60 * 1000;
 static constexpr int64_t CHECK_MS = 5000;
 static constexpr unsigned CHECKS_MISSED_MAX = 2; // then the watches are begun anew
@@ -48,6 +49,7 @@ struct discovery {
     int64_t checked_ms;        // monotonic: when the server last answered one
     int64_t joined_ms;         // monotonic
     struct kube_joined joined; // the last join; its records until they are stored
+    bool storing;              // what was joined is on its way into the database
     bool synced;
     uint64_t joins;
     std::string last_error;
@@ -88,23 +90,33 @@ static const char *source_name(const struct discovery *d)
     return d->services == d->slices ? "endpointslices" : "endpoints";
 }
 
-// Stores what was joined in the database.
+// Stores what was joined in the database, the first time in steps.
 static void on_store(evutil_socket_t, short, void *arg)
 {
     struct discovery *const d = static_cast<struct discovery *>(arg);
+    if (!d->storing)
+        discovery_log_changes(d->nodes, d->joined.records);
+    d->storing = !nodes_prepare(d->nodes, &d->joined.records, STORED_A_TURN);
+    if (d->storing) {
+        set_timer(d->store_timer, 0);
+        return;
+    }
+    nodes_replace(d->nodes, &d->joined.records, clock_wall_ms());
     const bool first = !d->synced;
     d->synced = true;
     if (first)
-        log_info("discovery works, tracer-nodes: %zu, from %s", d->joined.records.size(),
+        log_info("discovery works, tracer-nodes: %zu, from %s", nodes_all(d->nodes).size(),
                  source_name(d));
-    discovery_log_changes(d->nodes, d->joined.records);
-    nodes_replace(d->nodes, &d->joined.records, clock_wall_ms());
 }
 
 // Joins what the reflectors hold. With thousands of nodes that is enough for one turn of the loop.
 static void on_join(evutil_socket_t, short, void *arg)
 {
     struct discovery *const d = static_cast<struct discovery *>(arg);
+    if (d->storing) {
+        set_timer(d->join_timer, 0);
+        return;
+    }
     choose_source(d);
     if (d->services == nullptr || !has_synced(d->pods))
         return;

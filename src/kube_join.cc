@@ -2,8 +2,8 @@
 #include "kube_join.h"
 
 #include <algorithm>
+#include <functional>
 #include <string_view>
-#include <unordered_map>
 
 // The best of a pod's endpoints so far, while the slices are walked. All is borrowed from the stores.
 struct candidate {
@@ -12,10 +12,15 @@ struct candidate {
     bool ready, serving, terminating;
 };
 
+// A pod's place by the hash of its uid.
+struct uid_hash {
+    size_t hash, pod;
+};
+
 struct join {
     std::vector<const struct kube_item *> pods; // ordered by key
-    std::unordered_map<std::string_view, size_t> by_uid;
-    std::vector<struct candidate> best; // as long as pods
+    std::vector<struct uid_hash> by_uid;        // ordered by hash: half the cost of a table
+    std::vector<struct candidate> best;         // as long as pods
     bool prefer_v6;
 };
 
@@ -44,16 +49,33 @@ static bool is_v6(const std::string &ip)
     return ip.find(':') != ip.npos;
 }
 
+static bool hash_is_less(const struct uid_hash &a, const struct uid_hash &b)
+{
+    return a.hash < b.hash;
+}
+
 static void index_pods(struct join *j, const struct kube_store &pods)
 {
     j->pods.reserve(pods.items.size());
     j->by_uid.reserve(pods.items.size());
     for (const auto &[key, item] : pods.items) {
         if (!item.pod.uid.empty())
-            j->by_uid.emplace(item.pod.uid, j->pods.size());
+            j->by_uid.push_back(
+                {.hash = std::hash<std::string>()(item.pod.uid), .pod = j->pods.size()});
         j->pods.push_back(&item);
     }
+    std::stable_sort(j->by_uid.begin(), j->by_uid.end(), hash_is_less);
     j->best.resize(j->pods.size());
+}
+
+static size_t find_uid(const struct join *j, const std::string &uid)
+{
+    const struct uid_hash wanted = {.hash = std::hash<std::string>()(uid), .pod = 0};
+    auto at = std::lower_bound(j->by_uid.begin(), j->by_uid.end(), wanted, hash_is_less);
+    for (; at != j->by_uid.end() && at->hash == wanted.hash; ++at)
+        if (j->pods[at->pod]->pod.uid == uid)
+            return at->pod;
+    return j->pods.size();
 }
 
 // Whether `a` is to be asked rather than `b`, of the same pod. A strict order, so that the same lists
@@ -95,12 +117,10 @@ static size_t find_pod(const struct join *j, const struct kube_slice &slice,
 {
     const size_t none = j->pods.size();
     size_t found = none;
-    if (!e.pod_uid.empty()) {
-        const auto at = j->by_uid.find(e.pod_uid);
-        found = at == j->by_uid.end() ? none : at->second;
-    } else if (!e.pod_name.empty()) {
+    if (!e.pod_uid.empty())
+        found = find_uid(j, e.pod_uid);
+    else if (!e.pod_name.empty())
         found = find_key(j, e.pod_ns + "/" + e.pod_name);
-    }
     return found != none && j->pods[found]->pod.ns == slice.ns ? found : none;
 }
 
@@ -148,12 +168,17 @@ static void join_truncated(struct join *j, const struct kube_slice &slice)
     }
 }
 
-static struct node_record make_record(const struct kube_pod &pod, const struct candidate &c)
+static const std::string &node_of(const struct kube_pod &pod, const struct candidate &c)
 {
     const std::string &node = c.node->empty() ? pod.node : *c.node;
+    return node.empty() ? pod.name : node;
+}
+
+static struct node_record make_record(const struct kube_pod &pod, const struct candidate &c)
+{
     return {
         .key = pod.uid.empty() ? pod.ns + "/" + pod.name : pod.uid,
-        .node = node.empty() ? pod.name : node,
+        .node = node_of(pod, c),
         .pod = pod.name,
         .ns = pod.ns,
         .host = *c.ip,
@@ -166,13 +191,23 @@ static struct node_record make_record(const struct kube_pod &pod, const struct c
     };
 }
 
-static void add_record(const struct kube_pod &pod, const struct candidate &c,
-                       struct kube_joined *out)
+// The pods that are nodes, ordered by node. The pods come in the order of their namespaces.
+static std::vector<size_t> choose_pods(const struct join *j, std::vector<std::string> *namespaces)
 {
-    out->records.push_back(make_record(pod, c));
-    std::vector<std::string> *const known = &out->namespaces; // the pods come in their order
-    if (known->empty() || known->back() != pod.ns)
-        known->push_back(pod.ns);
+    std::vector<size_t> chosen;
+    chosen.reserve(j->pods.size());
+    for (size_t i = 0; i < j->pods.size(); i++) {
+        if (j->best[i].ip == nullptr)
+            continue;
+        chosen.push_back(i);
+        const std::string &ns = j->pods[i]->pod.ns;
+        if (namespaces->empty() || namespaces->back() != ns)
+            namespaces->push_back(ns);
+    }
+    std::stable_sort(chosen.begin(), chosen.end(), [j](size_t a, size_t b) {
+        return node_of(j->pods[a]->pod, j->best[a]) < node_of(j->pods[b]->pod, j->best[b]);
+    });
+    return chosen;
 }
 
 void kube_join(const struct kube_store &services, const struct kube_store &pods,
@@ -191,8 +226,8 @@ void kube_join(const struct kube_store &services, const struct kube_store &pods,
     for (const struct kube_slice *slice : slices)
         if (slice->truncated)
             join_truncated(&j, *slice);
-    out->records.reserve(j.pods.size());
-    for (size_t i = 0; i < j.pods.size(); i++)
-        if (j.best[i].ip != nullptr)
-            add_record(j.pods[i]->pod, j.best[i], out);
+    const std::vector<size_t> chosen = choose_pods(&j, &out->namespaces);
+    out->records.reserve(chosen.size());
+    for (const size_t i : chosen)
+        out->records.push_back(make_record(j.pods[i]->pod, j.best[i]));
 }

@@ -12,13 +12,14 @@ static constexpr uint32_t NO_SLOT = UINT32_MAX; // a new node's
 
 struct nodes {
     std::vector<struct node> table;                 // ordered by name
+    std::vector<struct node> fresh;                 // what nodes_prepare has made
     std::unordered_map<std::string, size_t> by_key; // into table
     uint64_t version;
 };
 
 struct nodes *nodes_new()
 {
-    return new nodes{.table = {}, .by_key = {}, .version = 1};
+    return new nodes{.table = {}, .fresh = {}, .by_key = {}, .version = 1};
 }
 
 void nodes_free(struct nodes *db)
@@ -155,6 +156,34 @@ static bool keeps_order(const struct nodes *db, const std::vector<struct node_re
     return found == db->table.size();
 }
 
+bool nodes_prepare(struct nodes *db, std::vector<struct node_record> *records, size_t most)
+{
+    if (!db->table.empty())
+        return true;
+    if (db->fresh.empty())
+        db->fresh.reserve(records->size() + records->size() / 8);
+    for (; most > 0 && db->fresh.size() < records->size(); most--) {
+        struct node_record *const record = &(*records)[db->fresh.size()];
+        struct node *const n = &db->fresh.emplace_back();
+        n->record = std::move(*record);
+        set_urls(n);
+    }
+    return db->fresh.size() == records->size();
+}
+
+// Makes what was prepared the table.
+static void take_fresh(struct nodes *db, int64_t now_ms)
+{
+    db->table.swap(db->fresh);
+    std::erase_if(db->table, [db](const struct node &n) {
+        return !db->by_key.try_emplace(n.record.key, 0).second;
+    });
+    for (struct node &n : db->table) {
+        n.slot = NO_SLOT;
+        n.first_seen_ms = n.last_seen_ms = now_ms;
+    }
+}
+
 // Adds nodes that are new, gives the others their new records. Returns which ones there are records of.
 static std::vector<bool> take_records(struct nodes *db, std::vector<struct node_record> *records,
                                       int64_t now_ms)
@@ -200,7 +229,10 @@ static void keep_seen(struct nodes *db, const std::vector<bool> &seen)
 // is what takes longest when one comes or goes, so nothing is copied that is there.
 static void rebuild(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
 {
-    keep_seen(db, take_records(db, records, now_ms));
+    if (db->fresh.empty())
+        keep_seen(db, take_records(db, records, now_ms));
+    else
+        take_fresh(db, now_ms);
     give_slots(&db->table);
     give_names(&db->table);
     sort_table(&db->table);
@@ -211,7 +243,7 @@ static void rebuild(struct nodes *db, std::vector<struct node_record> *records, 
 bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, int64_t now_ms)
 {
     bool changed = false;
-    if (keeps_order(db, *records)) {
+    if (db->fresh.empty() && keeps_order(db, *records)) {
         std::vector<bool> seen(db->table.size(), false);
         for (struct node_record &record : *records) {
             const size_t at = db->by_key.find(record.key)->second;

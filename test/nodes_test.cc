@@ -41,6 +41,36 @@ static void names__of_nodes__are_as_short_as_they_can_be(void **)
     nodes_free(db);
 }
 
+static void replace__prepared_in_steps__is_as_in_one(void **)
+{
+    struct nodes *db = nodes_new(), *at_once = nodes_new();
+    std::vector<struct node_record> records = {record("1", "w1", "p"), record("2", "w2", "p"),
+                                               record("1", "w9", "p"), // key of an earlier one
+                                               record("3", "w2", "q"), record("4", "w0", "p")};
+    replace(at_once, records, 7);
+    size_t steps = 1;
+
+    while (!nodes_prepare(db, &records, 2))
+        steps++;
+    assert_int_equal(nodes_all(db).size(), 0); // nothing is to be seen yet
+    assert_true(nodes_replace(db, &records, 7));
+
+    assert_int_equal(steps, 3);
+    assert_int_equal(nodes_all(db).size(), 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct node *a = &nodes_all(db)[i], *b = &nodes_all(at_once)[i];
+        assert_true(a->record == b->record && a->name == b->name && a->base == b->base);
+        assert_int_equal(a->first_seen_ms, 7);
+        assert_ptr_equal(nodes_find_key(db, a->record.key), a);
+    }
+    std::vector<struct node_record> more = {record("5", "w5", "p")};
+    assert_true(nodes_prepare(db, &more, 1)); // not for a table that has nodes
+    assert_true(nodes_replace(db, &more, 8));
+    assert_string_equal(nodes_all(db)[0].name.c_str(), "w5");
+    nodes_free(db);
+    nodes_free(at_once);
+}
+
 static void replace__with_the_same__says_that_nothing_changed(void **)
 {
     struct nodes *db = nodes_new();
@@ -212,6 +242,7 @@ int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names__of_nodes__are_as_short_as_they_can_be),
+        cmocka_unit_test(replace__prepared_in_steps__is_as_in_one),
         cmocka_unit_test(replace__with_the_same__says_that_nothing_changed),
         cmocka_unit_test(version__of_the_table__changes_with_it),
         cmocka_unit_test(slots__over_replacements__stay_and_stay_unique),

@@ -10,8 +10,8 @@
 #include "watching.h"
 
 static const char NODES[] = "5000";
-constexpr int64_t TURN_MAX_US = 50000;       // of CPU time
-constexpr int64_t LATER_TURN_MAX_US = 25000; // once they are found
+constexpr int64_t TURN_MAX_US = 30000;       // of CPU time
+constexpr int64_t LATER_TURN_MAX_US = 20000; // once they are found
 constexpr int64_t IDLE_TURN_MAX_US = 10000;
 constexpr long MEMORY_MAX_KB = 64 * 1024;
 
