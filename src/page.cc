@@ -5,15 +5,11 @@
 
 #include <openssl/evp.h>
 
-// The bytes of a file, at `symbol` to `symbol`_end.
-#define EMBED(symbol, file)                                                                        \
-    asm(".pushsection .rodata\n" #symbol ":\n.incbin \"src/page/" file "\"\n" #symbol              \
-        "_end:\n.popsection\n");                                                                   \
-    extern "C" const char symbol[], symbol##_end[]
+#include "embed.h"
 
-EMBED(page_html, "page.html");
-EMBED(page_css, "page.css");
-EMBED(page_js, "page.js");
+EMBED(page_html, "src/page/page.html");
+EMBED(page_css, "src/page/page.css");
+EMBED(page_js, "src/page/page.js");
 
 // What a browser compares an element's text with, CSP level 3 (2.3.1).
 static std::string hash_source(std::string_view text)
