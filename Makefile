@@ -19,6 +19,7 @@
 # variables
 #   BUILD=release           or debug, asan (AddressSanitizer and UBSan)
 #   WERROR=1                warnings are errors, as in CI
+#   TEST_JOBS=1             how many test programs run at once
 #   TEST_WRAPPER=cmd        run each test program under cmd, such as valgrind
 #   SOAK_SECONDS=600        how long make soak takes
 #   FUZZ_SECONDS=60         how long make fuzz runs each target
@@ -43,7 +44,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wo
   -Wswitch-enum -Wimplicit-fallthrough -Wnon-virtual-dtor $(if $(WERROR),-Werror)
 flags.release := -O2 -g -DNDEBUG -D_FORTIFY_SOURCE=2
 flags.debug   := -O0 -g3
-flags.asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+flags.asan    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(flags.$(BUILD)),)
   $(error BUILD=$(BUILD): want release, debug or asan)
 endif
@@ -135,10 +136,11 @@ $(out)/bench/%.so: test/bench/%.cc Makefile
 	@mkdir -p $(@D) && echo "  LINK $@"
 	$(Q)$(CXX) $(filter-out -MMD -MP -fPIE,$(CXXFLAGS_ALL)) -fPIC -shared -o $@ $<
 
+TEST_JOBS ?= 1
 check: $(unit)
-	@scripts/run-tests $(TEST_WRAPPER) -- $(unit)
+	@scripts/run-tests -j $(TEST_JOBS) $(TEST_WRAPPER) -- $(unit)
 check-e2e: all sim $(e2e) $(if $(filter asan,$(BUILD)),,$(out)/bench/turns.so)
-	@TRACER_BUILD=$(out) scripts/run-tests $(TEST_WRAPPER) -- $(e2e) scripts/check-examples
+	@TRACER_BUILD=$(out) scripts/run-tests -j $(TEST_JOBS) $(TEST_WRAPPER) -- $(e2e) scripts/check-examples
 
 # with objects of their own: the fuzzer counts branches in all of src/
 FUZZ_SECONDS ?= 60
@@ -162,7 +164,7 @@ $(out)/replay/%: $(out)/obj/replay/%_fuzz.o $(out)/obj/replay/replay.o $(out)/li
 	@mkdir -p $(@D) && echo "  LINK $@"
 	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 check-corpus: $(replays)
-	@scripts/run-tests -- $(foreach r,$(replays),'$(r) test/fuzz/corpus/$(notdir $(r))')
+	@scripts/run-tests -j $(TEST_JOBS) -- $(foreach r,$(replays),'$(r) test/fuzz/corpus/$(notdir $(r))')
 fuzz: $(fuzzers)
 	@set -e; for f in $(fuzzers); do name=$$(basename $$f _fuzz); mkdir -p $(out)/fuzz/found; \
 	  cp -R test/fuzz/corpus/$$name $(out)/fuzz/corpus-$$$$; echo "  FUZZ $$f"; \
