@@ -3,8 +3,9 @@
 // Knows libevent's bufferevents, but not who reads requests from them (its user, evhttp). Every byte
 // that comes in passes through http_head before the user sees it. Bytes that are no request that can
 // be taken never reach the user: the connection is answered and ended here. All deadlines are
-// absolute; they are looked at every 100 ms. Where there are too many connections, those end first
-// whose end hurts least, and never one whose request is being answered.
+// absolute; they are looked at every 100 ms. Bodies that are large have a bound together, 64 MiB. Where
+// there are too many connections, those end first whose end hurts least, and never one whose request is
+// being answered.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -35,7 +35,7 @@ struct http_head_limits {
 
 struct http_head {
     enum http_head_state state;
-    int status;              // of the refusal: 400, 405, 411, 413, 417, 431, 505
+    int status;              // of the refusal: 400, 405, 411, 413, 417, 431, 505, or the caller's
     const char *detail;      // of the refusal: a sentence for people, static
     std::string path;        // of the last request line, without the query (for the Allow of a 405)
     enum http_method method; // of the last request line, as soon as it is known

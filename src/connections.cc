@@ -54,9 +54,18 @@ static int64_t limit_ms(const struct connection *c, enum connection_phase phase)
     return NO_LIMIT_MS;
 }
 
+// The body that there was room for is not here any more.
+static void forget_body(struct connection *c)
+{
+    c->owner->held -= c->held;
+    c->held = 0;
+}
+
 // A phase begins; its list has the connection already.
 static void enter(struct connection *c, enum connection_phase phase)
 {
+    if (phase != CONNECTION_READING && phase != CONNECTION_PENDING)
+        forget_body(c);
     c->phase = phase;
     c->moved_ms = clock_monotonic_ms();
     c->deadline_ms = c->moved_ms + limit_ms(c, phase);
@@ -99,6 +108,7 @@ bool connection_has_input(const struct connection *c)
 static void connection_free(struct connection *c)
 {
     struct connections *cs = c->owner;
+    forget_body(c);
     if (c->soon)
         std::erase(cs->soon, c);
     cs->all.erase(c->bev);

@@ -9,6 +9,11 @@
 
 #include "clock.h"
 
+// Bytes that all bodies together may have, but for small ones, which are bounded by their number. A
+// client that means well sends a few hundred.
+static const size_t BODIES_MAX = 64 << 20;
+static const size_t SMALL_BODY = 16 << 10;
+
 static void drop(struct evbuffer *input)
 {
     evbuffer_drain(input, evbuffer_get_length(input));
@@ -94,6 +99,22 @@ static bool feed(struct http_head *head, struct evbuffer *input, size_t added)
     return true;
 }
 
+// Finds room for a large body that has begun, or refuses it: nobody knows yet whether its client may ask.
+static bool hold_body(struct connection *c)
+{
+    struct connections *cs = c->owner;
+    if (c->held > 0 || c->head.state != HTTP_HEAD_BODY || c->head.body_left <= SMALL_BODY)
+        return true;
+    const size_t most = std::max(BODIES_MAX, cs->options.limits.max_body);
+    if (c->head.body_left > most - std::min(most, cs->held)) {
+        http_head_refuse(&c->head, 503, "Too many requests with large bodies at once; try again.");
+        return false;
+    }
+    c->held = c->head.body_left;
+    cs->held += c->held;
+    return true;
+}
+
 // Runs before the bufferevent calls the user's read callback.
 void connection_on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -106,7 +127,7 @@ void connection_on_input(struct evbuffer *input, const struct evbuffer_cb_info *
     }
     if (c->head.state == HTTP_HEAD_REFUSED)
         return; // waits behind requests that are still to be answered, and is dropped with them
-    const bool taken = feed(&c->head, input, info->n_added);
+    const bool taken = feed(&c->head, input, info->n_added) && hold_body(c);
     if (c->phase == CONNECTION_NEW || c->phase == CONNECTION_IDLE)
         connection_enter(c, CONNECTION_READING);
     else if (c->phase == CONNECTION_READING)

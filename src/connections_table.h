@@ -39,6 +39,7 @@ struct connection {
     int64_t deadline_ms;                         // when the phase must end
     uint64_t answered;                           // requests whose reply was sent
     size_t unsent; // bytes that the client has not taken, while SENDING
+    size_t held;   // bytes of a large body, from its begin until the reply; in owner->held
     void *request; // while PENDING
     void *user;    // while REFUSING: the user's callback argument
     bool soon;     // is in owner->soon
@@ -55,6 +56,7 @@ struct connections {
     struct event *soon_event;
     struct event *sweep;
     struct ev_token_bucket_cfg *pace; // of writing with TLS; else null
+    size_t held;                      // bytes of large bodies, come or still to come
     size_t affordable;                // connections, as there were too few descriptors for more
     int64_t scarce_end_ms;            // until when that holds
     bool full;

@@ -390,6 +390,8 @@ static int refusal_response(const struct http_server *s, const struct http_head 
         return 404;
     }
     problem_response(out, head->status, head->detail);
+    if (head->status == 503)
+        out->headers.push_back({.name = "Retry-After", .value = "1"});
     if (allow)
         out->headers.push_back({.name = "Allow", .value = allow});
     return head->status;

@@ -264,6 +264,41 @@ static void flood__of_half_requests__does_not_shut_others_out(void **state)
     check_flood(server_fixture_of(state), "GET /now HT");
 }
 
+// Before anybody knows who asks: 64 bodies of 1 MiB fill the room that there is.
+static void bodies__large_and_many__are_refused_and_small_ones_are_not(void **state)
+{
+    struct server_fixture *f = server_fixture_of(state);
+    const std::string large = "PUT /now HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n";
+    const std::string small = "PUT /now HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nb";
+    std::vector<struct raw_client> clients(64);
+    for (struct raw_client &c : clients) {
+        raw_client_init(&c, f->base, f->port);
+        raw_client_send(&c, large);
+        raw_client_idle(&c, 1);
+    }
+    struct raw_client one, other, next;
+    for (struct raw_client *c : {&one, &other, &next})
+        raw_client_init(c, f->base, f->port);
+
+    raw_client_send(&one, large);
+    const struct raw_reply refused = raw_client_reply(&one, LONG_MS);
+    raw_client_send(&other, small);
+    const struct raw_reply taken = raw_client_reply(&other, LONG_MS);
+    raw_client_send(&clients[0], std::string(1048576, 'b')); // is answered, and its room is free
+    const struct raw_reply whole = raw_client_reply(&clients[0], LONG_MS);
+    raw_client_send(&next, large + std::string(1048576, 'b'));
+
+    assert_int_equal(refused.status, 503);
+    assert_string_equal(raw_reply_header(&refused, "Retry-After").c_str(), "1");
+    assert_int_equal(taken.status, 200);
+    assert_int_equal(whole.status, 200);
+    assert_int_equal(raw_client_reply(&next, LONG_MS).status, 200);
+    for (struct raw_client *c : {&one, &other, &next})
+        raw_client_fini(c);
+    for (struct raw_client &c : clients)
+        raw_client_fini(&c);
+}
+
 static void descriptors__that_run_out__do_not_spin(void **state)
 {
     struct server_fixture *f = server_fixture_of(state);
@@ -331,6 +366,7 @@ int main()
         TEST(connection__while_all_are_busy__is_turned_away),
         TEST(flood__of_silent_connections__does_not_shut_others_out),
         TEST(flood__of_half_requests__does_not_shut_others_out),
+        TEST(bodies__large_and_many__are_refused_and_small_ones_are_not),
         TEST(descriptors__that_run_out__do_not_spin),
         TEST(resets__at_any_moment__leave_nothing_behind),
     };
