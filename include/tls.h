@@ -31,7 +31,8 @@ void tls_reread(struct tls *t);
 // The server's end of a new connection, with the certificate of now. Null: out of memory.
 [[nodiscard]] struct ssl_st *tls_accept(const struct tls *t);
 
-// Why the client of a connection may not ask, a sentence for people; empty: it may.
+// Why the client of a connection may not ask now, a sentence for people; empty: it may. To be asked of
+// each request: certificates expire while a connection is open.
 [[nodiscard]] std::string tls_refusal(const struct tls *t, const struct ssl_st *ssl);
 
 // Tells the client that no more comes (close_notify), if there was a handshake. Waits for nothing.

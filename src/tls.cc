@@ -310,8 +310,11 @@ std::string tls_refusal(const struct tls *t, const struct ssl_st *ssl)
     X509 *certificate = SSL_get1_peer_certificate(ssl);
     if (!certificate)
         return "This needs a client certificate.";
+    const bool expired = X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0;
     const std::vector<std::string> names = tls_names_of(certificate);
     X509_free(certificate);
+    if (expired) // since the handshake, or the one of the session that was resumed
+        return "The client certificate has expired.";
     return tls_name_is_allowed(names, t->options.client_names)
                ? ""
                : "The client certificate is of " + tls_names_text(names) +

@@ -340,6 +340,24 @@ static void session__resumed__is_of_the_same_client_and_ends_with_the_files(void
     tls_free(t);
 }
 
+static void client__whose_certificate_expires__may_not_ask_any_more(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    f->options.client_ca = folder_put(f->folder, "ca.crt", f->authority.pem);
+    struct tls *t = tls_good(&f->options);
+    const struct certificate bob = authority_issue(&f->authority, "bob", nullptr);
+    struct pair p = pair_begin(t, {.trusted = &f->authority, .certificate = &bob});
+    assert_string_equal(tls_refusal(t, p.server).c_str(), "");
+
+    X509 *certificate = SSL_get1_peer_certificate(p.server);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), -1);
+    X509_free(certificate);
+
+    assert_string_equal(tls_refusal(t, p.server).c_str(), "The client certificate has expired.");
+    pair_end(&p);
+    tls_free(t);
+}
+
 static void close__after_a_handshake__tells_the_client(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -372,6 +390,7 @@ int main()
         TEST(chain__behind_the_certificate__is_sent),
         TEST(client__by_its_certificate__may_ask_or_not),
         TEST(session__resumed__is_of_the_same_client_and_ends_with_the_files),
+        TEST(client__whose_certificate_expires__may_not_ask_any_more),
         TEST(close__after_a_handshake__tells_the_client),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
