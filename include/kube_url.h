@@ -38,6 +38,9 @@ struct kube_list_query {
 [[nodiscard]] bool kube_server_parse(std::string_view text, std::string *server,
                                      std::string *error);
 
+// Whether nobody on the way to it can read or change what is said: it is https, or on this machine.
+[[nodiscard]] bool kube_server_is_private(std::string_view server);
+
 // One term of a field selector on metadata.name or metadata.namespace.
 struct kube_term {
     bool names_namespace; // metadata.namespace; else metadata.name

@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include "config_row.h"
+#include "kube_url.h"
 #include "units.h"
 
 // The checks of other modules quote what they got by themselves.
@@ -130,6 +131,12 @@ static bool is_consistent(const struct config *c, std::string *error)
         *error = "--node-ca: only nodes with https:// have certificates, and --nodes has none";
     else if (!c->nodes.empty() && !c->kube_server.empty() && c->auth == AUTH_BY_NOBODY)
         *error = "--nodes and --kube-server: only one can tell where the nodes are";
+    else if (c->auth == AUTH_BY_KUBERNETES && !c->kube_server.empty() &&
+             !kube_server_is_private(c->kube_server))
+        *error =
+            "--kube-server: with --auth kubernetes the tokens of clients, and who may do what, "
+            "would be open on the way to " +
+            c->kube_server + "; it takes https://, or an address of this machine";
     return error->empty();
 }
 

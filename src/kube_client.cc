@@ -208,13 +208,15 @@ static void note_warning(struct kube_client *c, const char *warning)
     log_info("the API server warns: %s", warning);
 }
 
-// A reply of another status than was hoped for: whatever it holds, it is not what was asked for.
-static void read_refusal(const struct fetch_result *result, struct kube_answer *answer)
+// A reply of another status than was hoped for: whatever it holds, it is not what was asked for. Where a
+// body was posted, one that is no Status may repeat that, with a token in it: it is told to nobody.
+static void read_refusal(const struct fetch_result *result, bool is_post,
+                         struct kube_answer *answer)
 {
     struct kube_status status;
     const char *const body = result->body->data;
     const size_t size = result->body->size;
-    if (!kube_parse_status(body, size, &status) && size > 0)
+    if (!kube_parse_status(body, size, &status) && size > 0 && !is_post)
         status.message.assign(body, std::min(size, MESSAGE_MAX));
     const int64_t retry_after_s = std::max<int64_t>(result->retry_after_s, status.retry_after_s);
     answer->failure = failure_of(result->http_status);
@@ -234,7 +236,7 @@ static void read_result(const struct fetch_result *result, bool is_post, struct 
     answer->body = is_post ? result->body : nullptr;
     const bool refused = result->http_status > (is_post ? 201 : 200);
     if (refused && (result->status == FETCH_DONE || result->status == FETCH_TOO_LARGE)) {
-        read_refusal(result, answer);
+        read_refusal(result, is_post, answer);
         return;
     }
     if (result->status == FETCH_DONE)

@@ -76,6 +76,17 @@ std::string kube_server_of(std::string_view host, std::string_view port)
     return server;
 }
 
+// Host and port of a URL; where it has no port, one that will do in its place.
+static std::string authority_of(std::string_view url)
+{
+    const size_t host = url.find("//") + 2;
+    std::string authority(url.substr(host, url.find('/', host) - host));
+    const size_t bracket = authority.rfind(']'), colon = authority.rfind(':');
+    if (colon == authority.npos || (bracket != authority.npos && colon < bracket))
+        authority += ":443";
+    return authority;
+}
+
 bool kube_server_parse(std::string_view text, std::string *server, std::string *error)
 {
     *error = "want http://HOST:PORT or https://HOST:PORT, not '" + std::string(text) + "'";
@@ -88,16 +99,19 @@ bool kube_server_parse(std::string_view text, std::string *server, std::string *
     const size_t host = text.find("//") + 2;
     while (text.size() > host && text.ends_with('/'))
         text.remove_suffix(1);
-    std::string authority(text.substr(host, text.find('/', host) - host));
-    const size_t bracket = authority.rfind(']'), colon = authority.rfind(':');
-    if (colon == authority.npos || (bracket != authority.npos && colon < bracket))
-        authority += ":443"; // the scheme's own port will do
     struct address ignored;
-    if (!address_parse_named(authority, &ignored))
+    if (!address_parse_named(authority_of(text), &ignored))
         return false;
     *server = text;
     error->clear();
     return true;
+}
+
+bool kube_server_is_private(std::string_view server)
+{
+    struct address a;
+    return server.starts_with("https://") || (address_parse_named(authority_of(server), &a) &&
+                                              (a.host == "localhost" || address_is_loopback(a)));
 }
 
 // Cuts `text` at its next comma that no backslash stands before; `text` is the rest behind it.

@@ -128,23 +128,35 @@ static void start__failures_that_last__are_told_at_once(void **state)
     } table[] = {
         {0, FETCH_CONNECT, -1, "no-reply: scripted"},
         {0, FETCH_TLS, -1, "tls: scripted"},
-        {401, FETCH_DONE, -1, "HTTP 401: text"},
+        {401, FETCH_DONE, -1, "HTTP 401: words"},
         {403, FETCH_DONE, -1,
-         "HTTP 403: text; this program's account wants the ClusterRole system:auth-delegator"},
-        {404, FETCH_DONE, -1, "HTTP 404: text"},
-        {503, FETCH_DONE, -1, "HTTP 503: text"},
-        {503, FETCH_DONE, 30, "HTTP 503: text"}, // longer than all may take
+         "HTTP 403: words; this program's account wants the ClusterRole system:auth-delegator"},
+        {404, FETCH_DONE, -1, "HTTP 404: words"},
+        {503, FETCH_DONE, -1, "HTTP 503: words"},
+        {503, FETCH_DONE, 30, "HTTP 503: words"}, // longer than all may take
     };
 
     for (const auto &row : table) {
         f->script->replies.clear();
         f->script->requests.clear();
-        add(f, row.http_status, "text", row.status, row.retry_after_s);
+        add(f, row.http_status, R"({"kind":"Status","message":"words"})", row.status,
+            row.retry_after_s);
         run(f);
         assert_false(f->good);
         assert_string_equal(f->text.c_str(), row.problem);
         assert_int_equal(f->script->requests.size(), 1);
     }
+}
+
+static void start__reply_that_may_repeat_the_token__is_not_told(void **state)
+{
+    struct fixture *f = static_cast<struct fixture *>(*state);
+    add(f, 400, R"({"kind":"TokenReview","spec":{"token":"secret"}})");
+
+    run(f);
+
+    assert_false(f->good);
+    assert_string_equal(f->text.c_str(), "HTTP 400");
 }
 
 static void cancel__in_a_pause__ends_it(void **state)
@@ -170,6 +182,7 @@ int main()
         TEST(start__passing_failures__are_tried_again),
         TEST(start__retry_after__is_obeyed),
         TEST(start__failures_that_last__are_told_at_once),
+        TEST(start__reply_that_may_repeat_the_token__is_not_told),
         TEST(cancel__in_a_pause__ends_it),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

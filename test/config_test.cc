@@ -213,7 +213,7 @@ static void auth__given__is_read(void **)
     the_environment = {{"TRACE_KUBE_AUTH", "kubernetes"},
                        {"TRACE_KUBE_AUTH_AUDIENCE", "mine"},
                        {"TRACE_KUBE_OPEN_METRICS", "1"}};
-    assert_int_equal(read_words(&c, {"--nodes", "a:1", "--kube-server", "http://b"}, &error),
+    assert_int_equal(read_words(&c, {"--nodes", "a:1", "--kube-server", "https://b"}, &error),
                      CONFIG_RUN);
     assert_int_equal(c.auth, AUTH_BY_KUBERNETES);
     assert_string_equal(c.auth_audience.c_str(), "mine");
@@ -294,6 +294,8 @@ static void nodes__bad__are_refused_naming_the_entry(void **)
         {{"--nodes=a:1", "--node-token-file=x"}, {"--node-token-file", "https://", "--nodes"}},
         {{"--nodes", "a b=10.0.0.1:8"}, {"--nodes", "HOST:PORT", "a b"}},
         {{"--nodes", "a:1", "--kube-server", "http://a"}, {"--nodes", "--kube-server", ""}},
+        {{"--auth", "kubernetes", "--kube-server", "http://a"},
+         {"--kube-server", "https://", "http://a"}},
     };
 
     for (const struct bad_words &bad : cases)

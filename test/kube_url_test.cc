@@ -82,6 +82,23 @@ static void server_parse__table__takes_http_and_https_only(void **)
     }
 }
 
+static void server_is_private__table__takes_https_and_this_machine(void **)
+{
+    static const struct {
+        const char *server;
+        bool is_private;
+    } table[] = {
+        {"https://10.0.0.1:6443", true},    {"https://host/k8s", true},
+        {"http://127.0.0.1:8001", true},    {"http://127.0.0.1", true},
+        {"http://[::1]:8001/k8s", true},    {"http://localhost:8001", true},
+        {"http://10.0.0.1:8001", false},    {"http://[fd00::1]", false},
+        {"http://localhost.a:8001", false}, {"http://host/127.0.0.1:80", false},
+    };
+
+    for (const auto &row : table)
+        assert_int_equal(kube_server_is_private(row.server), row.is_private);
+}
+
 static void selector_parse__table__gives_labels_and_fields(void **)
 {
     static const struct {
@@ -189,6 +206,7 @@ int main()
         cmocka_unit_test(list_path__watch__says_how_long),
         cmocka_unit_test(server_of__environment__brackets_ipv6),
         cmocka_unit_test(server_parse__table__takes_http_and_https_only),
+        cmocka_unit_test(server_is_private__table__takes_https_and_this_machine),
         cmocka_unit_test(selector_parse__table__gives_labels_and_fields),
         cmocka_unit_test(selector_parse__bad_term__is_named),
         cmocka_unit_test(selector_matches__table__holds_all_terms),
