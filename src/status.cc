@@ -29,6 +29,15 @@ static void append_number(std::string *out, const char *key, int64_t number)
     *out += "\"" + std::string(key) + "\":" + std::to_string(number);
 }
 
+// Null where it is less than what is known can be.
+static void append_known(std::string *out, const char *name, int64_t number, int64_t least)
+{
+    if (number < least)
+        *out += std::string("\"") + name + "\":null";
+    else
+        append_number(out, name, number);
+}
+
 static void append_bool(std::string *out, const char *key, bool value)
 {
     *out += "\"" + std::string(key) + "\":" + (value ? "true" : "false");
@@ -73,9 +82,9 @@ static void append_outcome(std::string *out, const struct node &n)
     *out += ',';
     append_text(out, "reason", reason_name(n.reason));
     *out += ',';
-    append_number(out, "status", n.status);
+    append_known(out, "status", n.status, 1);
     *out += ',';
-    append_number(out, "ms", n.ms);
+    append_known(out, "ms", n.ms, 0);
     *out += ',';
     append_text(out, "at", time_text(n.outcome_at_ms));
     *out += '}';
@@ -93,9 +102,9 @@ static void append_failure(std::string *out, const struct node &n)
     *out += '{';
     append_text(out, "reason", reason_name(f.reason));
     *out += ',';
-    append_number(out, "status", f.status);
+    append_known(out, "status", f.status, 1);
     *out += ',';
-    append_number(out, "ms", f.ms);
+    append_known(out, "ms", f.ms, 0);
     *out += ',';
     append_text(out, "at", time_text(f.at_ms));
     *out += ',';

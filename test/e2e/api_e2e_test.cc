@@ -163,6 +163,12 @@ static void database__of_a_node_that_fails__tells_since_when_and_why(void **)
     assert_has(failing, "\"last-failure\":{\"reason\":\"node-error\",\"status\":503,\"ms\":");
     assert_int_equal(count_of(well, "\"failing-since\":null"), 3);
     assert_int_equal(count_of(well, "\"last-failure\":{\"reason\":\"node-error\""), 1);
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=refuse");
+    get("/v1/pods");
+    cluster_do(&the_cluster, "DELETE", "/fault?node=worker-2");
+    assert_int_equal(
+        count_of(get("/v1/tracer-nodes").body, "\"reason\":\"connect\",\"status\":null,\"ms\":"),
+        2); // of the last outcome, and of the last failure
 }
 
 static void request_id__of_the_client__is_echoed_and_forwarded(void **)
