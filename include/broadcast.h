@@ -55,7 +55,7 @@ struct broadcast_request {
     struct blob *body;                // a reference is taken
     int64_t timeout_ms;               // of the whole broadcast
     bool names_nodes;                 // ask `only` these
-    std::vector<std::string> only;
+    std::vector<std::string> only;    // each once, in order
     struct aggregate_options options;
     struct broadcast_session session;
 };

@@ -71,6 +71,10 @@ void connection_done(struct connection *c, bool closing);
 // number of connections below what it was for a while. False: none could end.
 [[nodiscard]] bool connections_no_descriptor(struct connections *cs);
 
+// Ends the connection whose client has not taken a byte of its reply for longest, a second at least.
+// Its reply is given back at once. False: there is none.
+bool connections_end_stalled(struct connections *cs);
+
 // Makes every reply the last of its connection from now on.
 void connections_drain(struct connections *cs);
 

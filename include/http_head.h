@@ -28,6 +28,9 @@ enum http_head_state {
     HTTP_HEAD_REFUSED, // the bytes are no request that can be taken; see status and detail
 };
 
+// Header fields of one request. Each costs more memory than its bytes as soon as it is kept as a field.
+constexpr size_t HTTP_HEAD_MOST_FIELDS = 100;
+
 struct http_head_limits {
     size_t max_header; // bytes of request line and header, CRLFs included
     size_t max_body;   // bytes
@@ -43,7 +46,7 @@ struct http_head {
     // the rest is the scanner's own
     struct http_head_limits limits;
     std::string line; // the part of the present line that has come, without its CRLF
-    size_t header_bytes;
+    size_t header_bytes, fields;
     uint64_t body_left;
     bool after_cr, version_1_1, seen_request_line, seen_host, seen_length;
 };

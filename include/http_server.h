@@ -94,6 +94,10 @@ void http_server_free(struct http_server *s);
 void http_request_set_user(struct http_request *r, const std::string &user);
 [[nodiscard]] const char *http_request_user(const struct http_request *r);
 
+// Ends the connection of another client, the one that has taken no byte of its reply for longest, a
+// second at least: for the memory of that reply. False: there is none.
+bool http_request_end_stalled(const struct http_request *r);
+
 // What the request is counted as: a static text. Empty where nobody has set it.
 void http_request_set_route(struct http_request *r, const char *route);
 [[nodiscard]] const char *http_request_route(const struct http_request *r);

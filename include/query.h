@@ -12,7 +12,7 @@ struct query {
     bool partial_deny;              // partial=deny
     bool view_nodes;                // view=nodes
     bool names_nodes;               // node= was there
-    std::vector<std::string> nodes; // of node=, each once, in the order given
+    std::vector<std::string> nodes; // of node=, each once, in order
 };
 
 // Reads `target` ("/v1/pods?timeout=5s&x=1"). False: `error` names the parameter, what it got and what

@@ -191,6 +191,16 @@ static void handle_page(struct api *a, struct http_request *request)
     http_reply(request, &response);
 }
 
+// Replies that nobody reads give their memory to those that somebody waits for.
+static bool has_memory(const struct api *a, const struct http_request *request)
+{
+    const struct broadcast_context *b = &a->options.broadcast;
+    while (budget_left(b->budget) < b->max_reply)
+        if (!http_request_end_stalled(request))
+            return false;
+    return true;
+}
+
 static void handle_broadcast(struct api *a, struct http_request *request)
 {
     struct query query;
@@ -205,7 +215,7 @@ static void handle_broadcast(struct api *a, struct http_request *request)
         reply_problem(request, 503,
                       "too many requests under way (" + std::to_string(a->options.max_requests) +
                           "); try again");
-    else if (budget_left(a->options.broadcast.budget) < a->options.broadcast.max_reply)
+    else if (!has_memory(a, request))
         reply_problem(request, 503,
                       "the replies that are held leave no memory for another; try again");
     else

@@ -125,7 +125,6 @@ static void choose_others(struct broadcast *b)
 // Also of names that nobody has.
 static void choose_named(struct broadcast *b)
 {
-    std::sort(b->only.begin(), b->only.end());
     for (const std::string &name : b->only) {
         const struct node *n = nodes_find(b->context->nodes, name);
         if (n)

@@ -103,8 +103,8 @@ bool connection_has_input(const struct connection *c)
     return recv(bufferevent_getfd(c->bev), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-// Forgets the connection. Its socket is closed here, as libevent would do that in a later turn only,
-// and by then somebody else may have found no descriptor.
+// Forgets the connection. Its socket is closed and its reply is given back here, as libevent would do
+// that in a later turn only, and by then somebody else may have found no descriptor or memory.
 static void connection_free(struct connection *c)
 {
     struct connections *cs = c->owner;
@@ -120,6 +120,9 @@ static void connection_free(struct connection *c)
     bufferevent_setfd(c->bev, -1);
     if (fd >= 0)
         evutil_closesocket(fd);
+    struct evbuffer *unsent = bufferevent_get_output(c->bev);
+    evbuffer_unfreeze(unsent, 1);
+    evbuffer_drain(unsent, evbuffer_get_length(unsent));
     bufferevent_decref(c->bev);
     delete c;
 }

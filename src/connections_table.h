@@ -102,8 +102,5 @@ void connection_linger(struct connection *c);
 // user whether one more can be taken.
 void connections_make_room(struct connections *cs, size_t coming);
 
-// Ends the connection whose client has not taken a byte of its reply for longest. False: there is none.
-bool connections_end_stalled(struct connections *cs);
-
 // Whether more requests are under way than there are places for all.
 [[nodiscard]] bool connections_are_short(const struct connections *cs);

@@ -186,6 +186,8 @@ static std::string_view trimmed(std::string_view text)
 static bool take_header_line(struct http_head *h)
 {
     const std::string_view line = h->line;
+    if (++h->fields > HTTP_HEAD_MOST_FIELDS)
+        return refuse(h, 431, "The header has more fields than this server takes, which is 100.");
     if (line[0] == ' ' || line[0] == '\t')
         return refuse(h, 400, "A header must be one line; continued lines are obsolete.");
     const size_t colon = line.find(':');
@@ -282,7 +284,7 @@ static void begin_request(struct http_head *h)
 {
     h->state = HTTP_HEAD_PARTIAL;
     h->line.clear();
-    h->header_bytes = 0;
+    h->header_bytes = h->fields = 0;
     h->body_left = 0;
     h->method = HTTP_UNKNOWN;
     h->after_cr = h->version_1_1 = false;

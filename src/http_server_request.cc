@@ -259,6 +259,11 @@ size_t http_request_connections(const struct http_request *r)
     return http_server_connections(r->server);
 }
 
+bool http_request_end_stalled(const struct http_request *r)
+{
+    return connections_end_stalled(r->server->connections);
+}
+
 void http_request_on_gone(struct http_request *r, http_gone_fn gone, void *arg)
 {
     r->on_gone = gone;

@@ -51,10 +51,11 @@ static bool read_nodes(const std::string &value, struct query *q)
         const std::string name = value.substr(begin, comma - begin);
         if (name.empty() || !is_visible(name))
             return false;
-        if (std::find(q->nodes.begin(), q->nodes.end(), name) == q->nodes.end())
-            q->nodes.push_back(name);
+        q->nodes.push_back(name);
         begin = comma + 1;
     }
+    std::sort(q->nodes.begin(), q->nodes.end());
+    q->nodes.erase(std::unique(q->nodes.begin(), q->nodes.end()), q->nodes.end());
     return true;
 }
 

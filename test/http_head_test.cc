@@ -248,9 +248,28 @@ static void body__is_not_looked_at(void **)
     assert_int_equal(h.requests, 1);
 }
 
+static void fields__beyond_the_most__are_refused(void **)
+{
+    const struct http_head_limits wide = {.max_header = 100000, .max_body = 0};
+    std::string text = "GET / HTTP/1.1\r\n" HOST;
+    for (size_t i = 1; i < HTTP_HEAD_MOST_FIELDS; i++)
+        text += "a:\r\n";
+    struct http_head h;
+
+    http_head_init(&h, &wide);
+    assert_true(http_head_feed(&h, text.data(), text.size()));
+    assert_true(http_head_feed(&h, "\r\n", 2));
+    assert_int_equal(h.requests, 1);
+    assert_true(http_head_feed(&h, text.data(), text.size())); // each request has its own
+    assert_false(http_head_feed(&h, "a:\r\n", 4));
+
+    assert_int_equal(h.status, 431);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fields__beyond_the_most__are_refused),
         cmocka_unit_test(head__that_is_right__is_taken),
         cmocka_unit_test(head__that_is_wrong__is_refused),
         cmocka_unit_test(header__of_exactly_the_limit__is_taken),

@@ -2,6 +2,8 @@
 #include "query.h"
 
 #include <cstring>
+#include <ctime>
+#include <string>
 
 #include "cmocka_cc.h"
 
@@ -46,8 +48,8 @@ static void ours__in_a_query__are_read(void **)
     assert_true(q.view_nodes);
     assert_true(q.names_nodes);
     assert_int_equal(q.nodes.size(), 3);
-    assert_string_equal(q.nodes[0].c_str(), "b");
-    assert_string_equal(q.nodes[1].c_str(), "a");
+    assert_string_equal(q.nodes[0].c_str(), "a");
+    assert_string_equal(q.nodes[1].c_str(), "b");
     assert_string_equal(q.nodes[2].c_str(), "w/1");
 }
 
@@ -97,11 +99,28 @@ static void escapes__are_decoded__where_they_are_escapes(void **)
     assert_string_equal(query_last_segment("/v1/").c_str(), "");
 }
 
+// Naively each name would be compared with all the others, which takes minutes here.
+static void names__by_the_hundred_thousand__do_not_take_long(void **)
+{
+    std::string target = "/v1/pods?node=0";
+    for (int i = 1; i < 200000; i++)
+        target += ',' + std::to_string(i);
+    struct query q;
+    std::string error;
+    const clock_t begin = clock();
+
+    assert_true(query_parse(target, 60000, &q, &error));
+
+    assert_int_equal(q.nodes.size(), 200000);
+    assert_true(clock() - begin < 10 * CLOCKS_PER_SEC);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(others__in_a_query__are_forwarded_as_they_are),
         cmocka_unit_test(ours__in_a_query__are_read),
+        cmocka_unit_test(names__by_the_hundred_thousand__do_not_take_long),
         cmocka_unit_test(values__that_are_unknown__are_refused_by_name),
         cmocka_unit_test(escapes__are_decoded__where_they_are_escapes),
     };

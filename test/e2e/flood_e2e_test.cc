@@ -125,6 +125,27 @@ static void readers__that_take_nothing__give_their_places_away(void **)
     svc_stop(&s);
 }
 
+static void readers__that_take_nothing__give_their_memory_away(void **)
+{
+    struct svc s = svc_start_for(&the_cluster, 3, {"--max-memory", "32MiB"});
+    std::vector<int> stuck;
+    for (const char *query : {"n=1", "n=2", "n=3"}) { // so that none shares another's reply
+        const int fd = raw_connect(s.url), little = 4096;
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+        const std::string request = get(std::string("/v1/pods?") + query);
+        assert_int_equal(send(fd, request.data(), request.size(), MSG_NOSIGNAL), request.size());
+        stuck.push_back(fd);
+    }
+    const int64_t begin_ms = clock_monotonic_ms();
+
+    // long before --reply-timeout, 60 s
+    while (!has(raw_exchange(s.url, get("/v1/pods"), "\r\n\r\n"), "failed=0"))
+        assert_true(clock_monotonic_ms() - begin_ms < 20000);
+
+    close_all(stuck);
+    svc_stop(&s);
+}
+
 // Ends a connection with a reset (an odd number), or as usual.
 static void end_somehow(int fd, size_t i)
 {
@@ -214,6 +235,7 @@ int main()
         cmocka_unit_test(connections__silent_and_many__do_not_keep_others_out),
         cmocka_unit_test_teardown(places__all_taken_by_requests__are_kept_for_health, heal),
         cmocka_unit_test(readers__that_take_nothing__give_their_places_away),
+        cmocka_unit_test(readers__that_take_nothing__give_their_memory_away),
         cmocka_unit_test(connections__ten_thousand_opened_and_dropped__leave_nothing_behind),
         cmocka_unit_test(descriptors__used_up__do_not_keep_probes_waiting),
     };
