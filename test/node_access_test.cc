@@ -56,6 +56,7 @@ static struct fake_request request_with(struct fixture *f, struct node_pass *pas
     struct fetch_options options = {};
     options.method = "GET";
     options.url = url;
+    options.shard = FETCH_SHARD_KUBERNETES + 1; // where nodes begin
     options.done = [](void *, const struct fetch_result *) {};
     node_pass_apply(pass, &options);
     struct fetch *fetch = fetch_start(f->http, &options);
