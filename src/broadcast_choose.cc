@@ -122,16 +122,19 @@ static void choose_others(struct broadcast *b)
         place_owner(b, &owner);
 }
 
-// Also of names that nobody has.
-static void choose_named(struct broadcast *b)
+// Some names more, also those that nobody has. True: that was the last one.
+static bool choose_named(struct broadcast *b)
 {
-    for (const std::string &name : b->only) {
+    const size_t end = std::min(b->only.size(), b->chosen + CHOSEN_A_STEP);
+    for (; b->chosen < end; b->chosen++) {
+        const std::string &name = b->only[b->chosen];
         const struct node *n = nodes_find(b->context->nodes, name);
         if (n)
             add_node(b, n, true);
         else
             add_unasked(b, name, REASON_UNKNOWN_NODE);
     }
+    return end == b->only.size();
 }
 
 // The node to be asked alone; null: all are to be asked. A view of the nodes has an entry of each.
@@ -174,12 +177,14 @@ static void choose_owner(struct broadcast *b, const struct node *owner)
 bool broadcast_choose(struct broadcast *b)
 {
     const struct node *owner = nullptr;
-    if (b->names_nodes)
-        choose_named(b);
-    else if (b->chosen == 0 && (owner = find_owner(b)))
+    if (b->names_nodes) {
+        if (!choose_named(b))
+            return false;
+    } else if (b->chosen == 0 && (owner = find_owner(b))) {
         choose_owner(b, owner);
-    else if (!choose_some(b))
+    } else if (!choose_some(b)) {
         return false;
+    }
     b->open = b->calls.size();
     order_calls(b);
     return true;

@@ -49,7 +49,7 @@ struct broadcast {
     std::vector<struct node_reply> replies; // ordered by name
     std::deque<struct call> calls;          // in the order in which they are asked; they stay
                                             // where they are while they are under way
-    size_t chosen;                          // of all nodes, so many have been looked at,
+    size_t chosen;                          // of all nodes, or of `only`, so many were looked at,
     uint64_t version;                       // as the database was then; 0: none yet
     bool waits_for_all;                     // also for those whose circuit is open
     bool alone;                             // only the session's owner is asked so far
