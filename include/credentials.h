@@ -40,5 +40,8 @@ void credentials_reread_ca(struct credentials *c, int64_t now_ms);
 // Why a file could not be read again, or empty: for people. Borrowed like the token.
 [[nodiscard]] const std::string &credentials_problem(const struct credentials *c);
 
+// "Authorization: Bearer TOKEN", of which no copy is left behind; to be cleared after its use.
+[[nodiscard]] std::string credentials_header(const std::string &token);
+
 // Overwrites a text that held a token, and empties it.
 void credentials_clear(std::string *secret);

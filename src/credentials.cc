@@ -22,6 +22,15 @@ struct credentials {
     std::string problem;
 };
 
+std::string credentials_header(const std::string &token)
+{
+    std::string line;
+    line.reserve(token.size() + 32); // grown text would leave copies of the token behind
+    line = "Authorization: Bearer ";
+    line += token;
+    return line;
+}
+
 void credentials_clear(std::string *secret)
 {
     // to its full size first: a shorter text before may have left the end of a longer one behind

@@ -71,13 +71,8 @@ static struct fetch_headers *make_headers(struct kube_client *c, bool is_post)
     if (is_post)
         lines.push_back("Content-Type: application/json");
     const std::string &token = credentials_token(c->credentials);
-    if (c->https && !token.empty()) {
-        std::string line;
-        line.reserve(token.size() + 32); // grown text would leave copies of the token behind
-        line = "Authorization: Bearer ";
-        line += token;
-        lines.push_back(std::move(line));
-    }
+    if (c->https && !token.empty())
+        lines.push_back(credentials_header(token));
     struct fetch_headers *headers = fetch_headers_new(lines);
     for (std::string &line : lines)
         credentials_clear(&line);

@@ -150,11 +150,7 @@ static struct fetch_headers *with_token(const std::vector<std::string> &lines,
                                         const std::string &token)
 {
     std::vector<std::string> all = lines;
-    std::string line;
-    line.reserve(token.size() + 32); // grown text would leave copies of the token behind
-    line = "Authorization: Bearer ";
-    line += token;
-    all.push_back(std::move(line));
+    all.push_back(credentials_header(token));
     struct fetch_headers *headers = fetch_headers_new(all);
     credentials_clear(&all.back());
     return headers;
