@@ -60,10 +60,8 @@ std::string api_metrics_text(const struct api_options *options, const struct api
 
 static uint64_t collisions_of(const struct http_response *response)
 {
-    for (const struct http_header &h : response->headers)
-        if (h.name == "Tracer-Collisions")
-            return strtoull(h.value.c_str(), nullptr, 10);
-    return 0;
+    const std::string count(http_response_header(response, "Tracer-Collisions"));
+    return strtoull(count.c_str(), nullptr, 10);
 }
 
 void api_on_replied(void *arg, struct http_request *request, const struct http_response *response)

@@ -1,5 +1,13 @@
-// Reason phrases.
+// Headers and reason phrases.
 #include "http_response.h"
+
+std::string_view http_response_header(const struct http_response *response, std::string_view name)
+{
+    for (const struct http_header &h : response->headers)
+        if (h.name == name)
+            return h.value;
+    return {};
+}
 
 const char *http_status_text(int status)
 {

@@ -28,17 +28,13 @@ std::string request_label(const struct http_request *request)
 // How many nodes did what, as the reply's header says: "total=3, ok=2, ..."; "" where none was to be asked.
 static std::string nodes_of(const struct http_response *response)
 {
-    for (const struct http_header &h : response->headers)
-        if (h.name == "Tracer-Nodes")
-            return h.value;
-    return "";
+    return std::string(http_response_header(response, "Tracer-Nodes"));
 }
 
-static std::string text_of(const std::string &label, const struct http_response *response,
-                           int64_t ms)
+static std::string text_of(const std::string &label, int status, int64_t ms,
+                           const std::string &nodes)
 {
-    const std::string nodes = nodes_of(response);
-    return label + ": " + std::to_string(response->status) + " in " + std::to_string(ms) + " ms" +
+    return label + ": " + std::to_string(status) + " in " + std::to_string(ms) + " ms" +
            (nodes.empty() ? "" : ", nodes " + nodes);
 }
 
@@ -74,7 +70,7 @@ static void write(enum log_level level, struct http_request *request,
                   const struct http_response *response, int64_t ms)
 {
     const std::string trace(trace_id_of(http_request_traceparent(request)));
-    const std::string target = target_of(request);
+    const std::string target = target_of(request), nodes = nodes_of(response);
     std::vector<struct log_field> fields = {
         {.name = "request-id", .text = http_request_id(request), .number = 0},
         {.name = "trace-id", .text = trace.c_str(), .number = 0},
@@ -85,9 +81,9 @@ static void write(enum log_level level, struct http_request *request,
         {.name = "status", .text = nullptr, .number = response->status},
         {.name = "ms", .text = nullptr, .number = ms},
     };
-    add_nodes(&fields, nodes_of(response));
-    log_event(level, text_of(request_label(request), response, ms).c_str(), fields.data(),
-              fields.size());
+    add_nodes(&fields, nodes);
+    log_event(level, text_of(request_label(request), response->status, ms, nodes).c_str(),
+              fields.data(), fields.size());
 }
 
 void request_log_replied(struct http_request *request, const struct http_response *response,
@@ -105,5 +101,6 @@ void request_log_replied(struct http_request *request, const struct http_respons
 
 void request_log_unseen(const std::string &label, const struct http_response *response, int64_t ms)
 {
-    log_info("%s, client had left", text_of(label, response, ms).c_str());
+    log_info("%s, client had left",
+             text_of(label, response->status, ms, nodes_of(response)).c_str());
 }

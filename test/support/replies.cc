@@ -29,10 +29,7 @@ struct node_reply reply_failure(const char *name, const struct request_kind *kin
 
 std::string header_of(const struct http_response *response, const char *name)
 {
-    for (const struct http_header &h : response->headers)
-        if (h.name == name)
-            return h.value;
-    return "";
+    return std::string(http_response_header(response, name));
 }
 
 void replies_free(std::vector<struct node_reply> *replies)
