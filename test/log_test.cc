@@ -1,33 +1,22 @@
 // The log: lines for people and for machines, and those that repeat.
 #include "log.h"
 
-#include <cstdio>
 #include <string>
-#include <unistd.h>
 
+#include "support/captured_log.h"
 #include "support/cmocka_cc.h"
-
-// Standard error is a file meanwhile.
-struct fixture {
-    FILE *log;
-    int stderr_before;
-};
 
 static int setup(void **state)
 {
-    struct fixture *f = new fixture{.log = tmpfile(), .stderr_before = dup(STDERR_FILENO)};
-    dup2(fileno(f->log), STDERR_FILENO);
-    *state = f;
+    *state = new captured_log(captured_log_begin());
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = static_cast<struct fixture *>(*state);
-    dup2(f->stderr_before, STDERR_FILENO);
-    close(f->stderr_before);
-    fclose(f->log);
-    delete f;
+    struct captured_log *log = static_cast<struct captured_log *>(*state);
+    captured_log_end(log);
+    delete log;
     log_configure(LOG_AS_TEXT, LOG_AT_INFO);
     return 0;
 }
@@ -35,9 +24,7 @@ static int teardown(void **state)
 // What was written, without the times, which differ.
 static std::string written(void **state)
 {
-    const int fd = fileno(static_cast<struct fixture *>(*state)->log);
-    std::string text(static_cast<size_t>(lseek(fd, 0, SEEK_END)), '\0');
-    assert_int_equal(pread(fd, text.data(), text.size(), 0), text.size());
+    std::string text = captured_log_text(static_cast<struct captured_log *>(*state));
     const size_t time = sizeof "2026-11-29T10:00:00.000Z" - 1;
     for (size_t at = 0; (at = text.find("202", at)) != std::string::npos; at++)
         text.erase(at, time).insert(at, 1, 'T');

@@ -1,10 +1,10 @@
 // TLS without a network: which files are taken, what handshakes come to, and whose certificates count.
-#include <cstdio>
 #include <cstring>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
 
+#include "support/captured_log.h"
 #include "support/certificates.h"
 #include "support/cmocka_cc.h"
 #include "support/tls_client.h"
@@ -14,8 +14,7 @@ struct fixture {
     struct authority authority;
     std::string folder;
     struct tls_options options; // of good files
-    FILE *log;                  // what was written to standard error
-    int stderr_before;
+    struct captured_log log;
 };
 
 static int setup(void **state)
@@ -26,9 +25,7 @@ static int setup(void **state)
     const struct certificate pair = authority_issue(&f->authority, "first", "IP:127.0.0.1");
     f->options.cert_file = folder_put(f->folder, "tls.crt", pair.cert);
     f->options.key_file = folder_put(f->folder, "tls.key", pair.key);
-    f->log = tmpfile();
-    f->stderr_before = dup(STDERR_FILENO);
-    dup2(fileno(f->log), STDERR_FILENO);
+    f->log = captured_log_begin();
     *state = f;
     return 0;
 }
@@ -36,9 +33,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = static_cast<struct fixture *>(*state);
-    dup2(f->stderr_before, STDERR_FILENO);
-    close(f->stderr_before);
-    fclose(f->log);
+    captured_log_end(&f->log);
     folder_remove(f->folder);
     authority_free(&f->authority);
     delete f;
@@ -52,8 +47,7 @@ static struct fixture *fixture_of(void **state)
 
 static size_t log_count(struct fixture *f, const char *part)
 {
-    std::string text(static_cast<size_t>(lseek(fileno(f->log), 0, SEEK_END)), '\0');
-    assert_int_equal(pread(fileno(f->log), text.data(), text.size(), 0), text.size());
+    const std::string text = captured_log_text(&f->log);
     size_t count = 0;
     for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at++)
         count++;
