@@ -11,6 +11,7 @@
 #include "credentials.h"
 #include "kube_client.h"
 #include "log.h"
+#include "timer.h"
 
 constexpr size_t REPLY_MAX = 1024 * 1024;
 
@@ -78,10 +79,7 @@ static bool try_again(struct auth_call *call, const struct kube_answer *answer)
     const int64_t pause_ms = next_pause(call, answer);
     if (clock_monotonic_ms() + pause_ms >= call->begun_ms + AUTH_CALL_MS)
         return false;
-    const struct timeval pause = {.tv_sec = pause_ms / 1000, .tv_usec = pause_ms % 1000 * 1000};
-    // or a turn that has taken long would be part of the pause
-    event_base_update_cache_time(event_get_base(call->timer));
-    evtimer_add(call->timer, &pause);
+    timer_start(call->timer, pause_ms);
     return true;
 }
 

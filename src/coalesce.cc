@@ -13,6 +13,7 @@
 #include "http_response.h"
 #include "log.h"
 #include "tasks.h"
+#include "timer.h"
 
 constexpr size_t UNDER_WAY_MAX = 2;   // broadcasts for the same, as long as they end soon
 constexpr int64_t WAIT_MAX_MS = 1000; // for one of them
@@ -208,9 +209,7 @@ struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *requ
         begin_next(g);
         return t;
     }
-    const int64_t ms = std::min(request->timeout_ms / 4, WAIT_MAX_MS);
-    const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-    evtimer_add(g->timer, &after);
+    timer_start(g->timer, std::min(request->timeout_ms / 4, WAIT_MAX_MS));
     return t;
 }
 

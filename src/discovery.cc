@@ -20,6 +20,7 @@
 #include "log.h"
 #include "nodes.h"
 #include "reflector.h"
+#include "timer.h"
 
 static constexpr int64_t JOIN_MS = 200;      // between two joins
 static constexpr size_t STORED_A_TURN = 512; // nodes
@@ -56,13 +57,6 @@ struct discovery {
     struct discovery_log log;
 };
 
-static void set_timer(struct event *timer, int64_t ms)
-{
-    const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
-                                  .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
-    evtimer_add(timer, &after);
-}
-
 static bool has_synced(const struct reflector *r)
 {
     return reflector_get_status(r)->synced;
@@ -98,7 +92,7 @@ static void on_store(evutil_socket_t, short, void *arg)
         discovery_log_changes(d->nodes, d->joined.records);
     d->storing = !nodes_prepare(d->nodes, &d->joined.records, STORED_A_TURN);
     if (d->storing) {
-        set_timer(d->store_timer, 0);
+        timer_start(d->store_timer, 0);
         return;
     }
     nodes_replace(d->nodes, &d->joined.records, clock_wall_ms());
@@ -114,7 +108,7 @@ static void on_join(evutil_socket_t, short, void *arg)
 {
     struct discovery *const d = static_cast<struct discovery *>(arg);
     if (d->storing) {
-        set_timer(d->join_timer, 0);
+        timer_start(d->join_timer, 0);
         return;
     }
     choose_source(d);
@@ -125,7 +119,7 @@ static void on_join(evutil_socket_t, short, void *arg)
     d->joined = {};
     kube_join(*reflector_store(d->services), *reflector_store(d->pods), d->selector, d->prefer_v6,
               &d->joined);
-    set_timer(d->store_timer, 0);
+    timer_start(d->store_timer, 0);
 }
 
 static void on_change(void *arg)
@@ -134,8 +128,8 @@ static void on_change(void *arg)
     if (evtimer_pending(d->join_timer, nullptr))
         return;
     const int64_t since_ms = clock_monotonic_ms() - d->joined_ms;
-    set_timer(d->join_timer,
-              d->joins == 0 ? 0 : std::clamp<int64_t>(JOIN_MS - since_ms, 0, JOIN_MS));
+    timer_start(d->join_timer,
+                d->joins == 0 ? 0 : std::clamp<int64_t>(JOIN_MS - since_ms, 0, JOIN_MS));
 }
 
 static uint64_t failures_in_row(const struct reflector *r)
@@ -245,7 +239,7 @@ static void check_server(struct discovery *d)
 static void on_poll(evutil_socket_t, short, void *arg)
 {
     struct discovery *const d = static_cast<struct discovery *>(arg);
-    set_timer(d->poll_timer, d->poll_ms);
+    timer_start(d->poll_timer, d->poll_ms);
     check_server(d);
     discovery_log_complaints(&d->log, &d->joined);
     discovery_log_problem(&d->log, kube_account_problem(d->account));
@@ -325,7 +319,7 @@ void discovery_start(struct discovery *d)
 {
     reflector_start(d->slices);
     reflector_start(d->pods);
-    set_timer(d->poll_timer, d->poll_ms);
+    timer_start(d->poll_timer, d->poll_ms);
 }
 
 // When what a reflector holds was last known to be so. A watch that stands would have told of a change.

@@ -7,6 +7,7 @@
 
 #include "json_stream.h"
 #include "log.h"
+#include "timer.h"
 
 static constexpr int64_t PAGE_MS = 75000; // the server's own limit is 60 s
 static constexpr int64_t LIST_MS = 120000;
@@ -150,10 +151,7 @@ void lister_start(struct lister *l, const std::string &version)
     assert(l->call == nullptr);
     l->restarts = 0;
     l->version = version;
-    const int64_t ms = l->options.timeout_ms;
-    const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
-                                  .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
-    evtimer_add(l->deadline, &after);
+    timer_start(l->deadline, l->options.timeout_ms);
     begin(l, version.empty() || l->cache_lags ? LIST_FRESH : LIST_CACHED);
 }
 

@@ -25,6 +25,7 @@
 #include "prober.h"
 #include "process.h"
 #include "tasks.h"
+#include "timer.h"
 #include "tls.h"
 #include "watchdog.h"
 
@@ -106,8 +107,7 @@ static void on_signal(evutil_socket_t number, short, void *arg)
     const int64_t delay_ms = s->config.drain_delay_ms;
     log_info("%s: draining for %lld ms", number == SIGTERM ? "SIGTERM" : "SIGINT",
              static_cast<long long>(delay_ms));
-    const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
-    event_add(s->drain_timer, &delay);
+    timer_start(s->drain_timer, delay_ms);
 }
 
 static void configure_log(const struct config *c)

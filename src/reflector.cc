@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "lister.h"
 #include "log.h"
+#include "timer.h"
 #include "watcher.h"
 
 static constexpr int64_t SHORT_WATCH_MS = 1000;
@@ -68,11 +69,7 @@ static void wait(struct reflector *r, enum next_step next, int64_t ms)
 {
     r->status.state = REFLECTOR_WAITING;
     r->next = next;
-    const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
-                                  .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
-    // or a turn that has taken long would be part of the wait
-    event_base_update_cache_time(r->options.base);
-    evtimer_add(r->timer, &after);
+    timer_start(r->timer, ms);
 }
 
 static void begin_list(struct reflector *r)

@@ -8,6 +8,7 @@
 
 #include "json_stream.h"
 #include "log.h"
+#include "timer.h"
 
 static constexpr size_t EVENT_MAX = 16UL * 1024 * 1024; // the limit of the Go client
 // Spread, or all watches of a cluster would begin anew in the same second.
@@ -64,13 +65,6 @@ void watcher_stop(struct watcher *w)
     forget(w);
 }
 
-static void set_silence(struct watcher *w, int64_t ms)
-{
-    const struct timeval after = {.tv_sec = static_cast<time_t>(ms / 1000),
-                                  .tv_usec = static_cast<suseconds_t>(ms % 1000 * 1000)};
-    evtimer_add(w->silence, &after);
-}
-
 // Ends the watch from within, for what was sent. False, for the stream.
 static bool end_inside(struct watcher *w, enum watch_end_reason reason, const std::string &message)
 {
@@ -115,7 +109,7 @@ static bool on_watch_data(void *arg, const char *data, size_t size)
         w->options.on_begin(w->options.arg);
     const enum json_stream_result result = json_stream_feed(&w->stream, data, size, on_document, w);
     if (w->bookmarks)
-        set_silence(w, w->options.silence_ms);
+        timer_start(w->silence, w->options.silence_ms);
     else
         event_del(w->silence);
     switch (result) {
@@ -156,7 +150,7 @@ void watcher_start(struct watcher *w, const std::string &version)
         .arg = w,
     };
     w->call = kube_get(w->options.client, &request);
-    set_silence(w, w->options.head_ms);
+    timer_start(w->silence, w->options.head_ms);
 }
 
 // Tells the owner. The last thing done with `w`.
