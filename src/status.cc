@@ -29,13 +29,10 @@ static void append_number(std::string *out, const char *key, int64_t number)
     *out += "\"" + std::string(key) + "\":" + std::to_string(number);
 }
 
-// Null where it is less than what is known can be.
-static void append_known(std::string *out, const char *name, int64_t number, int64_t least)
+// Null where there was no answer.
+static void append_status(std::string *out, int status)
 {
-    if (number < least)
-        *out += std::string("\"") + name + "\":null";
-    else
-        append_number(out, name, number);
+    *out += "\"status\":" + (status == 0 ? "null" : std::to_string(status));
 }
 
 static void append_bool(std::string *out, const char *key, bool value)
@@ -82,9 +79,9 @@ static void append_outcome(std::string *out, const struct node &n)
     *out += ',';
     append_text(out, "reason", reason_name(n.reason));
     *out += ',';
-    append_known(out, "status", n.status, 1);
+    append_status(out, n.status);
     *out += ',';
-    append_known(out, "ms", n.ms, 0);
+    append_number(out, "ms", n.ms);
     *out += ',';
     append_text(out, "at", time_text(n.outcome_at_ms));
     *out += '}';
@@ -102,9 +99,9 @@ static void append_failure(std::string *out, const struct node &n)
     *out += '{';
     append_text(out, "reason", reason_name(f.reason));
     *out += ',';
-    append_known(out, "status", f.status, 1);
+    append_status(out, f.status);
     *out += ',';
-    append_known(out, "ms", f.ms, 0);
+    append_number(out, "ms", f.ms);
     *out += ',';
     append_text(out, "at", time_text(f.at_ms));
     *out += ',';
