@@ -17,6 +17,7 @@ struct bufferevent;
 struct connection;
 struct connections;
 struct event_base;
+struct rope_feed;
 struct tls;
 
 struct connections_options {
@@ -60,9 +61,10 @@ struct connections_options {
 // Its reply is about to be sent. True: it must be the connection's last, so say `Connection: close`.
 [[nodiscard]] bool connection_reply(struct connection *c);
 
-// It was handed to the bufferevent. Nothing is read until it was sent: what a client sends meanwhile
-// costs no memory, and one that ends its side behind its request still gets the reply.
-void connection_sending(struct connection *c);
+// It was handed to the bufferevent, but for the `rest`, which follows as that is sent; the connection's now,
+// null for none. Nothing is read until it was sent: what a client sends meanwhile costs no memory, and one
+// that ends its side behind its request still gets the reply.
+void connection_sending(struct connection *c, struct rope_feed *rest);
 
 // The reply was sent. `closing`: the user is about to free its side.
 void connection_done(struct connection *c, bool closing);

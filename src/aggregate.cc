@@ -15,7 +15,11 @@ constexpr const char *RETRY_AFTER_S = "5";
 
 struct tally {
     size_t total, ok, miss, error, failed;
-    size_t with_data; // errors that came with data
+    size_t with_data;  // errors that came with data
+    std::string named; // the first that failed, as the header has them
+    const struct node_reply
+        *worst; // the error that stands for all: 5xx over 4xx, then by node name
+    const struct node_reply *miss_in_words; // the first of the misses
 };
 
 // What the body is made of.
@@ -29,29 +33,17 @@ enum content {
 
 struct aggregate {
     const std::vector<struct node_reply> *replies;
+    const struct aggregate_options *options;
     struct http_response *out;
+    struct tally tally;
+    bool counted; // all of them: `content` is set
     enum content content;
     std::vector<struct merge_source> sources;
-    struct merge *merge; // null unless CONTENT_MERGED
-    size_t next;         // of replies, otherwise
+    struct merge *merge; // null until all sources are there
+    size_t next;         // of replies: to be counted, and then of use
     bool empty;          // no entry was written yet
     std::string end;     // behind the last entry
 };
-
-static struct tally count_outcomes(const std::vector<struct node_reply> &replies, size_t others)
-{
-    struct tally t = {};
-    t.total = replies.size() + others;
-    t.miss = others;
-    for (const struct node_reply &r : replies) {
-        t.ok += r.outcome == OUTCOME_OK;
-        t.miss += r.outcome == OUTCOME_MISS;
-        t.error += r.outcome == OUTCOME_ERROR;
-        t.failed += r.outcome == OUTCOME_FAILED;
-        t.with_data += r.outcome == OUTCOME_ERROR && r.has_data;
-    }
-    return t;
-}
 
 static bool has_failed(const struct node_reply &r)
 {
@@ -90,25 +82,35 @@ static void add_header(struct http_response *out, const char *name, const std::s
     out->headers.push_back({.name = name, .value = value});
 }
 
-static void add_node_headers(const std::vector<struct node_reply> &replies, const struct tally *t,
-                             struct http_response *out)
+// One more reply.
+static void count(struct tally *t, const struct node_reply &r)
+{
+    t->ok += r.outcome == OUTCOME_OK;
+    t->miss += r.outcome == OUTCOME_MISS;
+    t->error += r.outcome == OUTCOME_ERROR;
+    t->failed += r.outcome == OUTCOME_FAILED;
+    t->with_data += r.outcome == OUTCOME_ERROR && r.has_data;
+    if (r.outcome == OUTCOME_ERROR && (!t->worst || (r.status >= 500 && t->worst->status < 500)))
+        t->worst = &r;
+    if (r.outcome == OUTCOME_MISS && !t->miss_in_words)
+        t->miss_in_words = &r;
+    if (!has_failed(r) || t->error + t->failed > MOST_NAMED)
+        return;
+    t->named += t->named.empty() ? "" : ", ";
+    append_failed_node(&t->named, r);
+}
+
+static void add_node_headers(const struct tally *t, struct http_response *out)
 {
     add_header(out, "Tracer-Nodes",
                "total=" + std::to_string(t->total) + ", ok=" + std::to_string(t->ok) +
                    ", miss=" + std::to_string(t->miss) + ", error=" + std::to_string(t->error) +
                    ", failed=" + std::to_string(t->failed));
-    std::string named;
-    size_t count = 0;
-    for (const struct node_reply &r : replies) {
-        if (!has_failed(r) || ++count > MOST_NAMED)
-            continue;
-        named += named.empty() ? "" : ", ";
-        append_failed_node(&named, r);
-    }
-    if (count > 0)
-        add_header(out, "Tracer-Failed-Nodes", named);
-    if (count > MOST_NAMED)
-        add_header(out, "Tracer-Failed-Nodes-More", std::to_string(count - MOST_NAMED));
+    const size_t failed = t->error + t->failed;
+    if (failed > 0)
+        add_header(out, "Tracer-Failed-Nodes", t->named);
+    if (failed > MOST_NAMED)
+        add_header(out, "Tracer-Failed-Nodes-More", std::to_string(failed - MOST_NAMED));
 }
 
 static void append_member(std::string *out, const char *key, const std::string &text)
@@ -179,11 +181,13 @@ static void begin_merged(struct aggregate *a)
 {
     a->content = CONTENT_MERGED;
     a->sources.reserve(a->replies->size());
-    for (const struct node_reply &r : *a->replies)
-        if (r.has_data)
-            a->sources.push_back(
-                {.body = r.body, .members = json_members_list(r.json), .name = &r.name});
-    a->merge = merge_new(&a->out->body, &a->sources);
+}
+
+static void add_source(struct aggregate *a, const struct node_reply &r)
+{
+    if (r.has_data)
+        a->sources.push_back(
+            {.body = r.body, .members = json_members_list(r.json), .name = &r.name});
 }
 
 static void begin_problem(struct aggregate *a, int status, const std::string &detail,
@@ -199,24 +203,6 @@ static void begin_problem(struct aggregate *a, int status, const std::string &de
         add_header(a->out, "Retry-After", RETRY_AFTER_S);
 }
 
-// The error that stands for all: 5xx over 4xx, then by node name.
-static const struct node_reply *worst_error(const std::vector<struct node_reply> &replies)
-{
-    const struct node_reply *worst = nullptr;
-    for (const struct node_reply &r : replies)
-        if (r.outcome == OUTCOME_ERROR && (!worst || (r.status >= 500 && worst->status < 500)))
-            worst = &r;
-    return worst;
-}
-
-static const struct node_reply *first_miss(const std::vector<struct node_reply> &replies)
-{
-    for (const struct node_reply &r : replies)
-        if (r.outcome == OUTCOME_MISS)
-            return &r;
-    return nullptr;
-}
-
 static std::string of_nodes(size_t count, const struct tally *t)
 {
     return std::to_string(count) + " of " + std::to_string(t->total) +
@@ -226,8 +212,8 @@ static std::string of_nodes(size_t count, const struct tally *t)
 // Nobody had anything to merge.
 static void begin_without_data(struct aggregate *a, const struct tally *t)
 {
-    const struct node_reply *error = worst_error(*a->replies);
-    const struct node_reply *miss = first_miss(*a->replies);
+    const struct node_reply *error = t->worst;
+    const struct node_reply *miss = t->miss_in_words;
     int status = 503;
     std::string detail;
     if (error) {
@@ -248,21 +234,18 @@ static void begin_without_data(struct aggregate *a, const struct tally *t)
     begin_problem(a, status, detail, CONTENT_FAILING);
 }
 
-struct aggregate *aggregate_new(const std::vector<struct node_reply> *replies,
-                                const struct aggregate_options *options, struct http_response *out)
+// All replies were counted.
+static void begin(struct aggregate *a)
 {
-    struct aggregate *a = new aggregate{};
-    a->replies = replies;
-    a->out = out;
-    a->empty = true;
-    const struct tally t = count_outcomes(*replies, options->others);
-    const bool has_data = t.ok + t.with_data > 0;
-    const bool partial = t.error + t.failed > 0;
-    const bool answered = t.ok + t.miss + t.error > 0;
-    add_node_headers(*replies, &t, out);
+    const struct aggregate_options *options = a->options;
+    const struct tally *t = &a->tally;
+    const bool has_data = t->ok + t->with_data > 0;
+    const bool partial = t->error + t->failed > 0;
+    const bool answered = t->ok + t->miss + t->error > 0;
+    add_node_headers(t, a->out);
     if (partial && options->partial_deny && (has_data || options->view_nodes))
         begin_problem(a, 503,
-                      of_nodes(t.error + t.failed, &t) +
+                      of_nodes(t->error + t->failed, t) +
                           " failed, and partial=deny asks for all or nothing",
                       options->kind.mutation ? CONTENT_ALL_WITH_DATA : CONTENT_ALL);
     else if (options->view_nodes && answered)
@@ -270,26 +253,65 @@ struct aggregate *aggregate_new(const std::vector<struct node_reply> *replies,
     else if (has_data)
         begin_merged(a);
     else
-        begin_without_data(a, &t);
+        begin_without_data(a, t);
+}
+
+struct aggregate *aggregate_new(const std::vector<struct node_reply> *replies,
+                                const struct aggregate_options *options, struct http_response *out)
+{
+    struct aggregate *a = new aggregate{};
+    a->replies = replies;
+    a->options = options;
+    a->out = out;
+    a->empty = true;
+    a->tally.total = replies->size() + options->others;
+    a->tally.miss = options->others;
     return a;
+}
+
+// What is done with each reply in turn.
+static void take(struct aggregate *a, const struct node_reply &r)
+{
+    if (!a->counted)
+        count(&a->tally, r);
+    else if (a->content == CONTENT_MERGED)
+        add_source(a, r);
+    else
+        write_entry(a, r);
+}
+
+// The last reply was taken. True: that was all there is to do.
+static bool end_round(struct aggregate *a)
+{
+    if (!a->counted) {
+        a->counted = true;
+        a->next = 0;
+        begin(a);
+        return false;
+    }
+    if (a->content == CONTENT_MERGED) {
+        a->merge = merge_new(&a->out->body, &a->sources);
+        return false;
+    }
+    rope_add_text(&a->out->body, a->end);
+    return true;
 }
 
 bool aggregate_step(struct aggregate *a, size_t most)
 {
-    if (a->merge) {
-        if (!merge_step(a->merge, most))
-            return false;
-        const size_t collisions = merge_renamed(a->merge);
-        if (collisions > 0)
-            add_header(a->out, "Tracer-Collisions", std::to_string(collisions));
-        return true;
+    if (!a->merge) {
+        for (; a->next < a->replies->size(); a->next++)
+            if (most-- == 0)
+                return false;
+            else
+                take(a, (*a->replies)[a->next]);
+        return end_round(a);
     }
-    for (; a->next < a->replies->size(); a->next++)
-        if (most-- == 0)
-            return false;
-        else
-            write_entry(a, (*a->replies)[a->next]);
-    rope_add_text(&a->out->body, a->end);
+    if (!merge_step(a->merge, most))
+        return false;
+    const size_t collisions = merge_renamed(a->merge);
+    if (collisions > 0)
+        add_header(a->out, "Tracer-Collisions", std::to_string(collisions));
     return true;
 }
 

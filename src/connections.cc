@@ -18,6 +18,7 @@
 #include <event2/event.h>
 
 #include "clock.h"
+#include "rope_feed.h"
 #include "tls.h"
 
 static const struct timeval SWEEP_INTERVAL = {0, 100000};
@@ -59,6 +60,17 @@ static void forget_body(struct connection *c)
 {
     c->owner->held -= c->held;
     c->held = 0;
+}
+
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg);
+
+// The bufferevent has all of the reply, or will never have it.
+static void forget_rest(struct connection *c)
+{
+    if (c->rest)
+        evbuffer_remove_cb(bufferevent_get_output(c->bev), on_output, c);
+    rope_feed_free(c->rest);
+    c->rest = nullptr;
 }
 
 // A phase begins; its list has the connection already.
@@ -103,6 +115,14 @@ bool connection_has_input(const struct connection *c)
     return recv(bufferevent_getfd(c->bev), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+// Some of the reply was sent: more of it follows.
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct connection *c = static_cast<struct connection *>(arg);
+    if (info->n_deleted > 0 && rope_feed_add(c->rest, output))
+        forget_rest(c);
+}
+
 // Forgets the connection. Its socket is closed and its reply is given back here, as libevent would do
 // that in a later turn only, and by then somebody else may have found no descriptor or memory.
 static void connection_free(struct connection *c)
@@ -120,6 +140,7 @@ static void connection_free(struct connection *c)
     bufferevent_setfd(c->bev, -1);
     if (fd >= 0)
         evutil_closesocket(fd);
+    forget_rest(c);
     struct evbuffer *unsent = bufferevent_get_output(c->bev);
     evbuffer_unfreeze(unsent, 1);
     evbuffer_drain(unsent, evbuffer_get_length(unsent));
@@ -177,8 +198,9 @@ static void look_at_sending(struct connection *c, int64_t now)
 {
     int queued = 0;
     ioctl(bufferevent_getfd(c->bev), SIOCOUTQ, &queued);
-    const size_t unsent =
-        evbuffer_get_length(bufferevent_get_output(c->bev)) + static_cast<size_t>(queued);
+    const size_t unsent = rope_feed_left(c->rest) +
+                          evbuffer_get_length(bufferevent_get_output(c->bev)) +
+                          static_cast<size_t>(queued);
     if (unsent < c->unsent)
         connection_moved(c, now);
     c->unsent = unsent;
@@ -330,9 +352,12 @@ bool connection_reply(struct connection *c)
            (c->head.state == HTTP_HEAD_REFUSED && c->head.requests == c->answered + 1);
 }
 
-void connection_sending(struct connection *c)
+void connection_sending(struct connection *c, struct rope_feed *rest)
 {
     bufferevent_disable(c->bev, EV_READ);
+    c->rest = rest;
+    if (rest)
+        evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
 }
 
 void connection_done(struct connection *c, bool closing)

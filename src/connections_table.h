@@ -38,13 +38,14 @@ struct connection {
     int64_t moved_ms;                            // when it entered the phase, or bytes last moved
     int64_t deadline_ms;                         // when the phase must end
     uint64_t answered;                           // requests whose reply was sent
-    size_t unsent; // bytes that the client has not taken, while SENDING
-    size_t held;   // bytes of a large body, from its begin until the reply; in owner->held
-    void *request; // while PENDING
-    void *user;    // while REFUSING: the user's callback argument
-    bool soon;     // is in owner->soon
-    bool reserved; // its request has none of the places that are for all requests
-    bool ended;    // the client sent its end of file while REFUSING
+    size_t unsent;          // bytes that the client has not taken, while SENDING
+    struct rope_feed *rest; // of the reply, that the bufferevent has not; null: nothing
+    size_t held;            // bytes of a large body, from its begin until the reply; in owner->held
+    void *request;          // while PENDING
+    void *user;             // while REFUSING: the user's callback argument
+    bool soon;              // is in owner->soon
+    bool reserved;          // its request has none of the places that are for all requests
+    bool ended;             // the client sent its end of file while REFUSING
 };
 
 struct connections {

@@ -2,7 +2,6 @@
 // a body after the header of a HEAD, and answers errors with HTML.
 #include "http_server_request.h"
 
-#include <algorithm>
 #include <cassert>
 #include <cstdio>
 #include <cstring>
@@ -20,6 +19,7 @@
 #include "connections.h"
 #include "http_response.h"
 #include "problem.h"
+#include "rope_feed.h"
 #include "trace_context.h"
 
 // OpenSSL takes a piece whole, however long that takes; this is one record of TLS.
@@ -277,26 +277,6 @@ static bool has_body(int status)
     return status >= 200 && status != 204 && status != 304;
 }
 
-static void on_piece_sent(const void *, size_t, void *owner)
-{
-    blob_unref(static_cast<struct blob *>(owner));
-}
-
-// By reference, be it a comma: evbuffer_add behind a reference sets aside as much as that refers to.
-static void add_piece(struct evbuffer *out, const struct rope_piece *piece, size_t at, size_t size)
-{
-    if (evbuffer_add_reference(out, piece->owner->data + piece->offset + at, size, on_piece_sent,
-                               blob_ref(piece->owner)) != 0)
-        blob_unref(piece->owner);
-}
-
-static void add_body(struct evbuffer *out, const struct rope *body, size_t piece_max)
-{
-    for (const struct rope_piece &piece : body->pieces)
-        for (size_t at = 0; at < piece.size; at += piece_max)
-            add_piece(out, &piece, at, std::min(piece_max, piece.size - at));
-}
-
 static void add_headers(struct http_server *s, const struct http_request *r,
                         const struct http_response *response)
 {
@@ -370,14 +350,16 @@ void http_reply(struct http_request *r, struct http_response *response)
     }
     evhttp_request_set_on_complete_cb(req, last ? on_reply_closing : on_reply_sent, r->connection);
     struct evbuffer *body = evbuffer_new();
+    struct rope_feed *rest = nullptr;
     // evhttp would send a body after the header of a HEAD, a 204 or a 304
     if (has_body(response->status) && evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
-        add_body(body, &response->body, r->server->options.tls ? TLS_PIECE_MAX : SIZE_MAX);
+        rest =
+            rope_feed_new(&response->body, r->server->options.tls ? TLS_PIECE_MAX : SIZE_MAX, body);
     rope_clear(&response->body);
     struct connection *connection = r->connection;
     http_server_forget(r);
     evhttp_send_reply(req, response->status, http_status_text(response->status), body);
-    connection_sending(connection);
+    connection_sending(connection, rest);
     evbuffer_free(body);
 }
 

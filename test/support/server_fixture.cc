@@ -25,13 +25,17 @@ void server_fixture_reply(struct http_request *r, int status, std::string_view t
     http_reply(r, &response);
 }
 
+constexpr size_t PIECE = 30000; // bytes
+
+// Of many pieces, as a merged reply.
 static void reply_big(struct http_request *r, size_t size)
 {
     struct http_response response;
     struct blob *blob = blob_new(size);
     memset(blob->data, 'x', size);
     blob->size = size;
-    rope_add(&response.body, blob, 0, size);
+    for (size_t at = 0; at < size; at += PIECE)
+        rope_add(&response.body, blob, at, std::min(PIECE, size - at));
     blob_unref(blob);
     http_reply(r, &response);
 }
