@@ -18,7 +18,7 @@ struct rope;
 struct merge_source {
     struct blob *body;
     std::span<const struct json_member> members;
-    const std::string *name; // of the node that sent it
+    std::string_view name; // of the node that sent it
 };
 
 // Begins to add the object that has the members of all sources, in their order, to `out`. A key that

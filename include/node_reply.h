@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "outcome.h"
 
@@ -22,9 +23,9 @@ struct request_kind {
 };
 
 struct node_reply {
-    std::string name; // of the node
-    std::string key;  // of the node's record, to note the outcome; empty for an unknown node
-    bool done;        // the rest is set
+    std::string_view name; // of the node; borrowed, as the key is
+    std::string_view key;  // of the node's record, to note the outcome; empty for an unknown node
+    bool done;             // the rest is set
     enum outcome outcome;
     enum reason reason;
     enum effect effect;              // of a mutation that failed

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,14 +41,21 @@ struct node_failure {
 };
 constexpr size_t MOST_NODE_DETAIL = 200;
 
-struct node {
-    struct node_record record;
+// What a request needs of a node. It never changes: whoever is under way when the node's entry does keeps
+// the one it began with.
+struct node_face {
+    std::string key;        // the record's
     std::string name;       // unique: <node>, or <node>/<pod>, or <node>/<namespace>/<pod>
     std::string base;       // "http://10.0.0.1:8080", what a request's target is put behind
     std::string connect_to; // "::10.0.0.1:8080", where base has a server_name; else empty
-    uint32_t slot;          // small, stable while the node is known: spreads nodes over shards
-    int64_t first_seen_ms;  // wall clock
-    int64_t last_seen_ms;   // wall clock: when a source last said that it is there
+};
+
+struct node {
+    struct node_record record;
+    std::shared_ptr<const struct node_face> face;
+    uint32_t slot;         // small, stable while the node is known: spreads nodes over shards
+    int64_t first_seen_ms; // wall clock
+    int64_t last_seen_ms;  // wall clock: when a source last said that it is there
 
     bool asked; // the rest is set once it has been asked
     enum outcome outcome;

@@ -18,7 +18,7 @@ void owners_free(struct owners *o);
 
 // The node with this key, which is not empty, has shown that it has the session. A session that was seen
 // at two nodes has no owner from then on: all have to be asked.
-void owners_learn(struct owners *o, uint64_t session, const std::string &node_key);
+void owners_learn(struct owners *o, uint64_t session, std::string_view node_key);
 
 // The key of the session's node; empty where it is not known, or not one alone.
 [[nodiscard]] std::string owners_find(struct owners *o, uint64_t session);

@@ -51,7 +51,7 @@ static bool has_failed(const struct node_reply &r)
 }
 
 // RFC 9651, section 3.3.3: a string is visible ASCII in quotes.
-static void append_sf_string(std::string *out, const std::string &text)
+static void append_sf_string(std::string *out, std::string_view text)
 {
     *out += '"';
     for (const char c : text) {
@@ -187,7 +187,7 @@ static void add_source(struct aggregate *a, const struct node_reply &r)
 {
     if (r.has_data)
         a->sources.push_back(
-            {.body = r.body, .members = json_members_list(r.json), .name = &r.name});
+            {.body = r.body, .members = json_members_list(r.json), .name = r.name});
 }
 
 static void begin_problem(struct aggregate *a, int status, const std::string &detail,

@@ -59,8 +59,9 @@ static void note(struct broadcast *b, const struct node_reply *r)
     nodes_note(b->context->nodes, r->key, r->outcome, r->reason, r->status, r->ms, clock_wall_ms(),
                r->detail);
     if (r->outcome == OUTCOME_FAILED)
-        log_debug("node %s: %s after %lld ms %s", r->name.c_str(), reason_name(r->reason),
-                  static_cast<long long>(r->ms), r->detail.c_str());
+        log_debug("node %.*s: %s after %lld ms %s", static_cast<int>(r->name.size()),
+                  r->name.data(), reason_name(r->reason), static_cast<long long>(r->ms),
+                  r->detail.c_str());
 }
 
 // What the circuit breaker learns from a node's end. Only reads teach that a node hangs: stopping a
@@ -92,10 +93,11 @@ static void call_send(struct broadcast *b, struct call *c)
     const int64_t now_ms = clock_monotonic_ms();
     if (!c->retried)
         c->started_ms = now_ms;
+    b->url.assign(c->face->base).append(b->target);
     struct fetch_options options = {
         .method = b->method,
-        .url = c->url.c_str(),
-        .connect_to = c->connect_to.empty() ? nullptr : c->connect_to.c_str(),
+        .url = b->url.c_str(),
+        .connect_to = c->face->connect_to.empty() ? nullptr : c->face->connect_to.c_str(),
         .headers = nullptr,
         .body = body_of(b),
         .body_size = b->body->size,

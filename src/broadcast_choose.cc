@@ -17,8 +17,8 @@ constexpr size_t CHOSEN_A_STEP = 128;
 // Sessions that are learnt from one answer. Real nodes have few; a million must not hold others up.
 constexpr size_t MOST_LEARNT = 64;
 
-// Not asked for this request: a reply that says why.
-static void add_unasked(struct broadcast *b, const std::string &name, enum reason reason)
+// Not asked for this request: a reply that says why. `name` has to stay.
+static void add_unasked(struct broadcast *b, std::string_view name, enum reason reason)
 {
     struct node_reply *r = &b->replies.emplace_back();
     r->name = name;
@@ -39,23 +39,23 @@ static bool may_be_asked(const struct broadcast *b, const struct node *n)
 // `waits_for_all`: also for those whose circuit is open.
 static void add_node(struct broadcast *b, const struct node *n, bool waits_for_all)
 {
+    b->faces.push_back(n->face);
     if (!may_be_asked(b, n)) {
-        add_unasked(b, n->name, REASON_NOT_READY);
+        add_unasked(b, n->face->name, REASON_NOT_READY);
         return;
     }
     if (n->breaker.open && !waits_for_all) {
-        add_unasked(b, n->name, REASON_CIRCUIT_OPEN);
+        add_unasked(b, n->face->name, REASON_CIRCUIT_OPEN);
         return;
     }
     struct node_reply *r = &b->replies.emplace_back();
-    r->name = n->name;
-    r->key = n->record.key;
+    r->name = n->face->name;
+    r->key = n->face->key;
     r->budget = b->context->budget;
     b->calls.push_back({.owner = b,
                         .fetch = nullptr,
                         .reply = b->replies.size() - 1,
-                        .url = n->base + b->target,
-                        .connect_to = n->connect_to,
+                        .face = n->face.get(),
                         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
                         .started_ms = b->started_ms,
                         .suspect = n->asked && n->outcome == OUTCOME_FAILED,
@@ -86,7 +86,9 @@ static bool choose_some(struct broadcast *b)
         b->waits_for_all = waits_for_all(b);
         b->calls.clear();
         b->replies.clear();
+        b->faces.clear();
         b->replies.reserve(all.size());
+        b->faces.reserve(all.size());
     }
     const size_t end = std::min(all.size(), b->chosen + CHOSEN_A_STEP);
     for (; b->chosen < end; b->chosen++)
@@ -111,7 +113,7 @@ static void choose_others(struct broadcast *b)
     b->replies.clear();
     b->replies.reserve(all.size() + 1);
     for (const struct node &n : all) {
-        if (!placed && n.name >= owner.name) {
+        if (!placed && n.face->name >= owner.name) {
             place_owner(b, &owner);
             placed = true;
         }

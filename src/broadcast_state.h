@@ -1,6 +1,7 @@
 // One client request under way, and its node requests. Private to broadcast.
 #pragma once
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 
 struct event;
 struct fetch;
+struct node_face;
 struct node_pass;
 
 enum broadcast_state {
@@ -24,8 +26,7 @@ struct call {
     struct broadcast *owner;
     struct fetch *fetch; // null: not under way
     size_t reply;        // into owner->replies
-    std::string url;
-    std::string connect_to; // empty: to what the URL says
+    const struct node_face *face;
     uint32_t shard;
     int64_t started_ms; // monotonic; of the first try, or of the broadcast before it
     bool suspect;       // failed the last time: asked last
@@ -40,29 +41,31 @@ struct broadcast {
     struct task task; // everything it does, but for noting what comes from the nodes
     const char *method;
     std::string target; // behind a node's base URL
+    std::string url;    // of the node that is being asked
     struct blob *body;
     struct node_pass *pass; // what its requests carry
     bool names_nodes;       // asks `only` these
     std::vector<std::string> only;
     struct aggregate_options options;
     struct broadcast_session session;
-    std::vector<struct node_reply> replies; // ordered by name
-    std::deque<struct call> calls;          // in the order in which they are asked; they stay
-                                            // where they are while they are under way
-    size_t chosen;                          // of all nodes, or of `only`, so many were looked at,
-    uint64_t version;                       // as the database was then; 0: none yet
-    bool waits_for_all;                     // also for those whose circuit is open
-    bool alone;                             // only the session's owner is asked so far
-    std::string owner_key;                  // that node's; empty: none was asked alone
-    size_t next;                            // of calls, to be sent
-    size_t window;                          // calls that have a place
-    size_t open;                            // calls without an outcome
-    int64_t started_ms, deadline_ms;        // monotonic
-    bool expired;                           // the deadline is over
-    size_t next_expired;                    // of calls, to be ended then
-    struct event *timer;                    // the deadline
-    struct event *place_timer;              // while more is to be asked than has a place
-    struct aggregate *aggregate;            // while REPLYING
+    std::vector<struct node_reply> replies;                     // ordered by name
+    std::vector<std::shared_ptr<const struct node_face>> faces; // of those, and of the calls
+    std::deque<struct call> calls;   // in the order in which they are asked; they stay
+                                     // where they are while they are under way
+    size_t chosen;                   // of all nodes, or of `only`, so many were looked at,
+    uint64_t version;                // as the database was then; 0: none yet
+    bool waits_for_all;              // also for those whose circuit is open
+    bool alone;                      // only the session's owner is asked so far
+    std::string owner_key;           // that node's; empty: none was asked alone
+    size_t next;                     // of calls, to be sent
+    size_t window;                   // calls that have a place
+    size_t open;                     // calls without an outcome
+    int64_t started_ms, deadline_ms; // monotonic
+    bool expired;                    // the deadline is over
+    size_t next_expired;             // of calls, to be ended then
+    struct event *timer;             // the deadline
+    struct event *place_timer;       // while more is to be asked than has a place
+    struct aggregate *aggregate;     // while REPLYING
     struct http_response response;
     broadcast_done_fn done;
     void *arg;

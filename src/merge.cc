@@ -204,7 +204,7 @@ static void write_renamed(struct merge *s, uint32_t source, uint32_t index, std:
 static uint32_t make_name(struct merge *s, std::string_view key, uint32_t source, uint32_t index)
 {
     std::string suffix;
-    json_append_string(&suffix, *(*s->sources)[source].name);
+    json_append_string(&suffix, (*s->sources)[source].name);
     const uint32_t number = static_cast<uint32_t>(s->made.size());
     std::string name(key.substr(0, key.size() - 1));
     for (;;) {

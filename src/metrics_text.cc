@@ -164,13 +164,14 @@ static void add_each_node(std::string *out, const struct metrics_state *s)
          "Whether the node gave a usable answer when last asked; absent before.");
     for (const struct node &n : all)
         if (n.asked)
-            sample(out, PREFIX "node_up", {{"node", n.name}},
+            sample(out, PREFIX "node_up", {{"node", n.face->name}},
                    n.outcome == OUTCOME_FAILED ? "0" : "1");
     head(out, PREFIX "node_last_duration_seconds", "gauge",
          "How long the node took when last asked.");
     for (const struct node &n : all)
         if (n.asked)
-            sample(out, PREFIX "node_last_duration_seconds", {{"node", n.name}}, seconds(n.ms));
+            sample(out, PREFIX "node_last_duration_seconds", {{"node", n.face->name}},
+                   seconds(n.ms));
 }
 
 static void add_reviews_of(std::string *out, const char *kind, const struct metrics_reviews *r)

@@ -10,10 +10,19 @@
 
 static constexpr uint32_t NO_SLOT = UINT32_MAX; // a new node's
 
+// Of a key that may be no string of its own.
+struct key_hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view key) const
+    {
+        return std::hash<std::string_view>{}(key);
+    }
+};
+
 struct nodes {
-    std::vector<struct node> table;                 // ordered by name
-    std::vector<struct node> fresh;                 // what nodes_prepare has made
-    std::unordered_map<std::string, size_t> by_key; // into table
+    std::vector<struct node> table; // ordered by name
+    std::vector<struct node> fresh; // what nodes_prepare has made
+    std::unordered_map<std::string, size_t, struct key_hash, std::equal_to<>> by_key; // into table
     uint64_t version;
 };
 
@@ -41,8 +50,8 @@ const struct node *nodes_find(const struct nodes *db, std::string_view name)
 {
     const auto at = std::lower_bound(
         db->table.begin(), db->table.end(), name,
-        [](const struct node &n, std::string_view wanted) { return n.name < wanted; });
-    return at != db->table.end() && at->name == name ? &*at : nullptr;
+        [](const struct node &n, std::string_view wanted) { return n.face->name < wanted; });
+    return at != db->table.end() && at->face->name == name ? &*at : nullptr;
 }
 
 static std::string address_text(const struct node_record &r)
@@ -52,13 +61,24 @@ static std::string address_text(const struct node_record &r)
 }
 
 // How a node is asked: the host of its URL is what its certificate is checked with.
-static void set_urls(struct node *n)
+static std::shared_ptr<const struct node_face> face_of(const struct node_record &r,
+                                                       const std::string &name)
 {
-    const struct node_record &r = n->record;
     const bool named = r.https && !r.server_name.empty();
-    n->base = std::string(r.https ? "https://" : "http://") +
-              (named ? r.server_name + ":" + std::to_string(r.port) : address_text(r));
-    n->connect_to = named ? "::" + address_text(r) : "";
+    auto face = std::make_shared<struct node_face>();
+    face->key = r.key;
+    face->name = name;
+    face->base = std::string(r.https ? "https://" : "http://") +
+                 (named ? r.server_name + ":" + std::to_string(r.port) : address_text(r));
+    face->connect_to = named ? "::" + address_text(r) : "";
+    return face;
+}
+
+// Gives a node its name, unless it has that and its record has not changed.
+static void give_name(struct node *n, const std::string &name)
+{
+    if (!n->face || n->face->name != name)
+        n->face = face_of(n->record, name);
 }
 
 // <node>, or <node>/<pod> where two share it, or <node>/<namespace>/<pod> where they share even that.
@@ -73,12 +93,13 @@ static void give_names(std::vector<struct node> *table)
         if (per_node[n.record.node] > 1)
             per_pod[n.record.node + "/" + n.record.pod]++;
     for (struct node &n : *table) {
-        n.name = n.record.node;
-        if (per_node[n.record.node] == 1)
+        const struct node_record &r = n.record;
+        if (per_node[r.node] == 1) {
+            give_name(&n, r.node);
             continue;
-        const std::string with_pod = n.record.node + "/" + n.record.pod;
-        n.name = per_pod[with_pod] == 1 ? with_pod
-                                        : n.record.node + "/" + n.record.ns + "/" + n.record.pod;
+        }
+        const std::string with_pod = r.node + "/" + r.pod;
+        give_name(&n, per_pod[with_pod] == 1 ? with_pod : r.node + "/" + r.ns + "/" + r.pod);
     }
 }
 
@@ -101,7 +122,7 @@ static void give_slots(std::vector<struct node> *table)
 
 static bool is_before(const struct node &a, const struct node &b)
 {
-    return a.name < b.name;
+    return a.face->name < b.face->name;
 }
 
 // Orders by name what is large to move: a few new nodes go to their places, many make the table anew.
@@ -134,7 +155,7 @@ static bool update(struct node *n, struct node_record *record, int64_t now_ms)
     if (!changed)
         return false;
     n->record = std::move(*record);
-    set_urls(n);
+    n->face = n->face ? face_of(n->record, n->face->name) : nullptr;
     return true;
 }
 
@@ -166,7 +187,7 @@ bool nodes_prepare(struct nodes *db, std::vector<struct node_record> *records, s
         struct node_record *const record = &(*records)[db->fresh.size()];
         struct node *const n = &db->fresh.emplace_back();
         n->record = std::move(*record);
-        set_urls(n);
+        n->face = face_of(n->record, n->record.node); // the name of most of them
     }
     return db->fresh.size() == records->size();
 }
@@ -262,7 +283,7 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 
 const struct node *nodes_find_key(const struct nodes *db, std::string_view key)
 {
-    const auto at = db->by_key.find(std::string(key));
+    const auto at = db->by_key.find(key);
     return at == db->by_key.end() ? nullptr : &db->table[at->second];
 }
 
@@ -307,9 +328,9 @@ void nodes_learn(struct nodes *db, std::string_view key, bool hung, const std::s
     if (hung && breaker_fail(&n->breaker, target, now_ms))
         log_warn("node %s did not answer %u times in a row: it is not waited for any more, and "
                  "probed in the background",
-                 n->name.c_str(), n->breaker.failures);
+                 n->face->name.c_str(), n->breaker.failures);
     if (!hung && breaker_succeed(&n->breaker))
-        log_info("node %s is back after %lld s", n->name.c_str(),
+        log_info("node %s is back after %lld s", n->face->name.c_str(),
                  static_cast<long long>(open_ms / 1000));
 }
 

@@ -34,7 +34,7 @@ static struct owner *use(struct owners *o, uint64_t session)
     return &o->order.front();
 }
 
-void owners_learn(struct owners *o, uint64_t session, const std::string &node_key)
+void owners_learn(struct owners *o, uint64_t session, std::string_view node_key)
 {
     if (struct owner *known = use(o, session)) {
         if (known->node_key != node_key)
@@ -43,7 +43,7 @@ void owners_learn(struct owners *o, uint64_t session, const std::string &node_ke
     }
     if (o->order.size() >= OWNERS_MAX)
         owners_forget(o, o->order.back().session);
-    o->order.push_front({.session = session, .node_key = node_key});
+    o->order.push_front({.session = session, .node_key = std::string(node_key)});
     o->by_session.emplace(session, o->order.begin());
 }
 

@@ -55,11 +55,11 @@ static void start_probe(struct prober *p, const struct node *n)
     probe->target = n->breaker.target;
     probe->pass = node_pass_new(p->options.access, {});
     p->probes.insert(probe);
-    const std::string url = n->base + probe->target;
+    const std::string url = n->face->base + probe->target;
     struct fetch_options options = {
         .method = "GET",
         .url = url.c_str(),
-        .connect_to = n->connect_to.empty() ? nullptr : n->connect_to.c_str(),
+        .connect_to = n->face->connect_to.empty() ? nullptr : n->face->connect_to.c_str(),
         .headers = nullptr,
         .body = nullptr,
         .body_size = 0,

@@ -122,7 +122,7 @@ static void append_circuit(std::string *out, const struct breaker &b)
 static void append_node(std::string *out, const struct node &n, int64_t current_ms)
 {
     *out += '{';
-    append_text(out, "name", n.name);
+    append_text(out, "name", n.face->name);
     *out += ',';
     append_text(out, "node", n.record.node);
     *out += ',';
@@ -130,7 +130,7 @@ static void append_node(std::string *out, const struct node &n, int64_t current_
     *out += ',';
     append_text(out, "namespace", n.record.ns);
     *out += ',';
-    append_text(out, "address", n.base.substr(n.base.find("://") + 3));
+    append_text(out, "address", n.face->base.substr(n.face->base.find("://") + 3));
     *out += ',';
     append_bool(out, "ready", n.record.ready);
     *out += ',';

@@ -156,7 +156,7 @@ static void start__slices_and_pods__fill_the_database(void **state)
     assert_int_equal(status(f).rejected, 1);
     assert_in_range(status(f).age_ms, 0, PATIENCE_MS);
     assert_int_equal(nodes_all(f->nodes).size(), 2);
-    assert_string_equal(nodes_all(f->nodes)[1].base.c_str(), "http://10.64.0.2:8080");
+    assert_string_equal(nodes_all(f->nodes)[1].face->base.c_str(), "http://10.64.0.2:8080");
 }
 
 static void watch__events__reach_the_database(void **state)
@@ -181,13 +181,13 @@ static void watch__events__reach_the_database(void **state)
                   kube_json_event("DELETED", kube_json_pod(1, "11")));
     run_until(f, has_one_node);
 
-    assert_string_equal(nodes_all(f->nodes)[0].name.c_str(), "worker-2");
+    assert_string_equal(nodes_all(f->nodes)[0].face->name.c_str(), "worker-2");
     assert_int_equal(status(f).events, 3);
 }
 
 static bool has_port_9090(struct fixture *f)
 {
-    return nodes_all(f->nodes)[0].base == "http://10.64.0.1:9090";
+    return nodes_all(f->nodes)[0].face->base == "http://10.64.0.1:9090";
 }
 
 static void watch__another_port__is_asked_from_then_on(void **state)

@@ -35,7 +35,7 @@ static void names__of_nodes__are_as_short_as_they_can_be(void **)
     const char *names[] = {"w1", "w2/p", "w2/q", "w3/a/p", "w3/b/p"};
     assert_int_equal(nodes_all(db).size(), 5);
     for (size_t i = 0; i < 5; i++)
-        assert_string_equal(nodes_all(db)[i].name.c_str(), names[i]);
+        assert_string_equal(nodes_all(db)[i].face->name.c_str(), names[i]);
     assert_non_null(nodes_find(db, "w3/b/p"));
     assert_null(nodes_find(db, "w3"));
     nodes_free(db);
@@ -59,14 +59,15 @@ static void replace__prepared_in_steps__is_as_in_one(void **)
     assert_int_equal(nodes_all(db).size(), 4);
     for (size_t i = 0; i < 4; i++) {
         const struct node *a = &nodes_all(db)[i], *b = &nodes_all(at_once)[i];
-        assert_true(a->record == b->record && a->name == b->name && a->base == b->base);
+        assert_true(a->record == b->record && a->face->name == b->face->name &&
+                    a->face->base == b->face->base);
         assert_int_equal(a->first_seen_ms, 7);
         assert_ptr_equal(nodes_find_key(db, a->record.key), a);
     }
     std::vector<struct node_record> more = {record("5", "w5", "p")};
     assert_true(nodes_prepare(db, &more, 1)); // not for a table that has nodes
     assert_true(nodes_replace(db, &more, 8));
-    assert_string_equal(nodes_all(db)[0].name.c_str(), "w5");
+    assert_string_equal(nodes_all(db)[0].face->name.c_str(), "w5");
     nodes_free(db);
     nodes_free(at_once);
 }
@@ -167,7 +168,7 @@ static void records__with_a_key_twice__count_once(void **)
     replace(db, {record("1", "w1", "p"), record("1", "w2", "p")});
 
     assert_int_equal(nodes_all(db).size(), 1);
-    assert_string_equal(nodes_all(db)[0].name.c_str(), "w1");
+    assert_string_equal(nodes_all(db)[0].face->name.c_str(), "w1");
     nodes_free(db);
 }
 
@@ -183,11 +184,11 @@ static void base__of_an_address__is_a_url(void **)
 
     replace(db, {six, tls, named});
 
-    assert_string_equal(nodes_find(db, "w1")->base.c_str(), "http://[fd00::2]:8080");
-    assert_string_equal(nodes_find(db, "w2")->base.c_str(), "https://10.0.0.1:8080");
-    assert_string_equal(nodes_find(db, "w2")->connect_to.c_str(), "");
-    assert_string_equal(nodes_find(db, "w3")->base.c_str(), "https://node.example:8080");
-    assert_string_equal(nodes_find(db, "w3")->connect_to.c_str(), "::10.0.0.1:8080");
+    assert_string_equal(nodes_find(db, "w1")->face->base.c_str(), "http://[fd00::2]:8080");
+    assert_string_equal(nodes_find(db, "w2")->face->base.c_str(), "https://10.0.0.1:8080");
+    assert_string_equal(nodes_find(db, "w2")->face->connect_to.c_str(), "");
+    assert_string_equal(nodes_find(db, "w3")->face->base.c_str(), "https://node.example:8080");
+    assert_string_equal(nodes_find(db, "w3")->face->connect_to.c_str(), "::10.0.0.1:8080");
     nodes_free(db);
 }
 

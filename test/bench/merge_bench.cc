@@ -28,6 +28,7 @@ struct bench {
     std::vector<struct blob *> bodies;
     size_t size;            // of them all
     std::vector<char> copy; // as much memory
+    std::vector<std::string> names;
 };
 
 constexpr size_t STEP = 1000; // nodes or members
@@ -39,7 +40,7 @@ static void merge(struct bench *b)
     for (size_t i = 0; i < replies.size(); i++) {
         struct node_reply *r = &replies[i];
         const struct blob *body = b->bodies[i];
-        r->name = "node-" + std::to_string(10000 + i);
+        r->name = b->names[i];
         for (size_t at = 0; at < body->size; at += PIECE)
             if (!node_reply_feed(r, body->data + at, std::min(PIECE, body->size - at)))
                 bench_fail_text("a reply was refused");
@@ -107,6 +108,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < nodes; i++) {
         const std::string text = bench_pods(i, PODS, size);
         b.bodies.push_back(blob_new(size));
+        b.names.push_back("node-" + std::to_string(10000 + i));
         blob_append(b.bodies.back(), text.data(), text.size());
         b.size += size;
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <string>
 
 #include "aggregate.h"
@@ -26,7 +27,10 @@ static struct node_reply make_reply(const std::string &part, size_t number,
                                     const struct request_kind *kind)
 {
     struct node_reply r = {};
-    r.name = "n" + std::to_string(number);
+    static std::deque<std::string> names; // they stay where they are
+    while (names.size() <= number)
+        names.push_back("n" + std::to_string(names.size()));
+    r.name = names[number];
     if (part.empty()) {
         node_reply_fail(&r, kind, REASON_TIMEOUT, EFFECT_UNKNOWN);
         return r;

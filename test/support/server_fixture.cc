@@ -1,7 +1,6 @@
 // The server under test.
 #include "server_fixture.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include <event2/event.h>
