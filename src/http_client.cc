@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <string_view>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <strings.h>
@@ -83,7 +84,7 @@ static bool is_header(const char *line, size_t line_size, const char *name)
 }
 
 // The digits of a Retry-After; -1 for a date or a number without sense.
-static long parse_seconds(const std::string &value)
+static long parse_seconds(std::string_view value)
 {
     if (value.empty() || value.size() > 9)
         return -1;
@@ -97,24 +98,24 @@ static long parse_seconds(const std::string &value)
 }
 
 // What stands after "Name:", without the blanks around it.
-static std::string header_value(const std::string &line)
+static std::string_view header_value(std::string_view line)
 {
     const size_t begin = line.find_first_not_of(" \t", line.find(':') + 1);
     const size_t end = line.find_last_not_of(" \t\r\n");
-    if (begin == std::string::npos || end == std::string::npos || end < begin)
+    if (begin == line.npos || end == line.npos || end < begin)
         return "";
     return line.substr(begin, end - begin + 1);
 }
 
 // A reply begins, perhaps after another of status 1xx: nothing of that one stays.
-static void begin_reply(struct fetch *f, const std::string &status_line)
+static void begin_reply(struct fetch *f, std::string_view status_line)
 {
     f->in_headers = true;
     f->retry_after_s = -1;
     f->warning.clear();
     f->http_status = 0;
     const size_t space = status_line.find(' ');
-    for (size_t i = space + 1; space != std::string::npos && i < space + 4; i++)
+    for (size_t i = space + 1; space != status_line.npos && i < space + 4; i++)
         if (i < status_line.size() && status_line[i] >= '0' && status_line[i] <= '9')
             f->http_status = f->http_status * 10 + (status_line[i] - '0');
 }
@@ -131,7 +132,7 @@ static size_t on_header(char *data, size_t, size_t size, void *arg)
 {
     struct fetch *f = static_cast<struct fetch *>(arg);
     if (f->http_status < 200 && size >= 5 && memcmp(data, "HTTP/", 5) == 0) {
-        begin_reply(f, std::string(data, size));
+        begin_reply(f, {data, size});
         return size;
     }
     if (!f->in_headers)
@@ -143,9 +144,9 @@ static size_t on_header(char *data, size_t, size_t size, void *arg)
         return size;
     }
     if (is_header(data, size, "Retry-After"))
-        f->retry_after_s = parse_seconds(header_value(std::string(data, size)));
+        f->retry_after_s = parse_seconds(header_value({data, size}));
     else if (is_header(data, size, "Warning") && f->warning.empty())
-        f->warning = header_value(std::string(data, size)).substr(0, WARNING_MAX);
+        f->warning = header_value({data, size}).substr(0, WARNING_MAX);
     return size;
 }
 
