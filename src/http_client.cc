@@ -1,5 +1,5 @@
-// HTTP requests over curl. Owns the fetches under way and a pool of curl's easy handles, on which
-// all that never differs is set once. Knows nothing of what is asked or answered.
+// HTTP requests over curl. Owns the fetches, those under way and a pool of those at rest, each with an easy
+// handle of curl, on which all that never differs is set once. Knows nothing of what is asked or answered.
 //
 // Callbacks of curl only record; fetches begin in on_start and end in finish, from the event loop.
 #include "http_client.h"
@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <string_view>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string_view>
 #include <strings.h>
 #include <sys/socket.h>
 
@@ -39,11 +39,12 @@ struct http_client {
     uint32_t rest_shard; // the next that is to be looked at
     struct curl_loop *loop;
     struct fetch_headers *no_headers; // for requests that bring none
-    std::vector<struct easy> pool;    // handles at rest; the last one used is the next
+    std::vector<struct fetch *> pool; // at rest; the last one used is the next
     std::vector<struct fetch *> live; // all fetches, at fetch.slot
 };
 
-// Lives from fetch_start until its `done` has returned or until fetch_cancel.
+// Is somebody's from fetch_start until its `done` has returned or until fetch_cancel; then it goes back to
+// the pool.
 struct fetch {
     struct http_client *client;
     struct task task;    // to be started, or to go on after a pause
@@ -227,47 +228,50 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype)
     return CURL_SOCKOPT_OK;
 }
 
-// Sets the callbacks, those whose data is the client's.
-static void set_callbacks(CURL *e, struct curl_loop *loop)
-{
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
-    curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
-    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, curl_loop_close_socket);
-    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, loop);
-}
-
 // Makes the fetch the owner of its handle.
-static void set_owner(CURL *e, struct fetch *f)
+static void set_callbacks(CURL *e, struct fetch *f)
 {
     curl_easy_setopt(e, CURLOPT_PRIVATE, f);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, f->error);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, f);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, f);
+    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, f);
+    curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
     curl_easy_setopt(e, CURLOPT_SOCKOPTDATA, f);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, curl_loop_close_socket);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, f->client->loop);
 }
 
-static struct easy take_easy(struct http_client *c)
+static struct fetch *take_fetch(struct http_client *c)
 {
     if (!c->pool.empty()) {
-        const struct easy easy = c->pool.back();
+        struct fetch *f = c->pool.back();
         c->pool.pop_back();
-        return easy;
+        return f;
     }
-    const struct easy easy = easy_new();
-    set_callbacks(easy.curl, c->loop);
-    return easy;
+    struct fetch *f = new fetch{};
+    f->client = c;
+    f->easy = easy_new();
+    set_callbacks(f->easy.curl, f);
+    return f;
 }
 
-static void give_easy(struct http_client *c, struct easy easy)
+static void give_fetch(struct fetch *f)
 {
-    curl_easy_setopt(easy.curl, CURLOPT_ERRORBUFFER, nullptr); // it dies with the fetch
-    if (c->pool.size() < POOL_MAX)
-        c->pool.push_back(easy);
-    else
+    struct http_client *c = f->client;
+    const struct easy easy = f->easy;
+    if (c->pool.size() == POOL_MAX) {
         easy_free(easy);
+        delete f;
+        return;
+    }
+    *f = {};
+    f->client = c;
+    f->easy = easy;
+    c->pool.push_back(f);
 }
 
 // curl reports both of its time-outs alike. Ours of all is over by now if that was the one.
@@ -308,15 +312,13 @@ static void unlink_fetch(struct fetch *f)
     live->back()->slot = f->slot;
     (*live)[f->slot] = live->back();
     live->pop_back();
-    give_easy(f->client, f->easy);
-    f->easy = {};
 }
 
 static void fetch_free(struct fetch *f)
 {
     blob_unref(f->body);
     curl_slist_free_all(f->connect_to);
-    delete f;
+    give_fetch(f);
 }
 
 // The one end of every fetch that is not cancelled.
@@ -338,7 +340,9 @@ static void finish(struct fetch *f, CURLcode code, long connects)
     };
     task_remove(&f->task);
     unlink_fetch(f);
-    f->done(f->arg, &result);
+    const fetch_done_fn done = f->done;
+    f->done = nullptr;
+    done(f->arg, &result);
     fetch_free(f);
 }
 
@@ -384,11 +388,9 @@ static bool on_start(void *arg)
 
 struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
 {
-    struct fetch *f = new fetch{};
-    f->client = c;
+    struct fetch *f = take_fetch(c);
     f->task = {.step = on_start, .arg = f, .next = nullptr, .previous = nullptr};
     f->number = o->shard;
-    f->easy = take_easy(c);
     f->slot = c->live.size();
     c->live.push_back(f);
     f->done = o->done;
@@ -403,7 +405,6 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->patient = o->timeout_ms == 0 || o->shard == FETCH_SHARD_KUBERNETES;
     f->retry_after_s = -1;
     f->body = blob_new_within(o->budget);
-    set_owner(f->easy.curl, f);
     f->connect_to = easy_set_connect_to(f->easy.curl, o->connect_to);
     f->refused = !easy_set_request(f->easy, o, o->headers ? o->headers : c->no_headers);
     tasks_add(c->tasks, &f->task);
@@ -412,7 +413,7 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
 
 void fetch_cancel(struct fetch *f)
 {
-    assert(f->easy.curl); // or it is in its `done`
+    assert(f->done); // or it is in its `done`, or at rest
     task_remove(&f->task);
     if (f->shard)
         shard_remove(f->shard, f->easy.curl);
@@ -458,8 +459,10 @@ void http_client_free(struct http_client *c)
     task_remove(&c->rest);
     while (!c->live.empty())
         fetch_cancel(c->live.back());
-    for (const struct easy &easy : c->pool)
-        easy_free(easy);
+    for (struct fetch *f : c->pool) {
+        easy_free(f->easy);
+        delete f;
+    }
     curl_loop_free(c->loop);
     tasks_free(c->tasks);
     fetch_headers_free(c->no_headers);
