@@ -17,6 +17,7 @@
 
 constexpr size_t UNDER_WAY_MAX = 2;   // broadcasts for the same, as long as they end soon
 constexpr int64_t WAIT_MAX_MS = 1000; // for one of them
+constexpr int64_t GATHER_MS = 10;     // for a single one, which may be about to end
 
 // One client. Lives from coalescer_ask to `done`, or to ticket_cancel.
 struct ticket {
@@ -205,11 +206,12 @@ struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *requ
     blob_unref(g->request.body); // of one who has left
     g->request = *request;
     blob_ref(request->body);
-    if (under_way(g) < UNDER_WAY_MAX) {
+    const size_t others = under_way(g);
+    if (others == 0)
         begin_next(g);
-        return t;
-    }
-    timer_start(g->timer, std::min(request->timeout_ms / 4, WAIT_MAX_MS));
+    else
+        timer_start(g->timer, std::min(request->timeout_ms / 4,
+                                       others < UNDER_WAY_MAX ? GATHER_MS : WAIT_MAX_MS));
     return t;
 }
 
