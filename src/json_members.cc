@@ -1,11 +1,12 @@
 // The JSON scanner: a state machine that can stop between any two bytes.
 //
 // Owns the list of members and one bit for each open container, nothing else: no bytes are kept from
-// one piece to the next. Every function that reads takes the place to read at, which is before `end`,
-// and returns the place after what it read, or null where the input is no JSON.
+// one piece to the next. What reads up to `end` returns the place after what it read; what reads less
+// returns the state after it.
 #include "json_members.h"
 
 #include <cassert>
+#include <cstring>
 
 #include "blob.h"
 #include "json_members_skip.h"
@@ -14,8 +15,7 @@
 enum state : uint8_t {
     BEFORE_DOCUMENT, // or at the end of all
     BEFORE_VALUE,
-    BEFORE_FIRST_ELEMENT, // or the end of the array
-    BEFORE_FIRST_KEY,     // or the end of the object
+    BEFORE_FIRST, // key or element of a container, or its end
     BEFORE_KEY,
     BEFORE_COLON,
     AFTER_VALUE, // in a container
@@ -24,22 +24,29 @@ enum state : uint8_t {
     IN_HEX,       // `needed` more digits
     IN_CHARACTER, // `needed` more bytes of UTF-8, the next one from `low` to `high`
     IN_LITERAL,   // `literal` is what is left
-    IN_MINUS,     // behind it; so also in the states that follow
-    IN_ZERO,
-    IN_INTEGER,
-    IN_POINT,
-    IN_FRACTION,
-    IN_E,
-    IN_EXPONENT_SIGN,
-    IN_EXPONENT,
+    IN_NUMBER,    // `number` tells where
     REFUSED,
+};
+
+// What a number ends with so far.
+enum number : uint8_t {
+    MINUS,
+    ZERO, // the only digit before the point
+    INTEGER,
+    POINT,
+    FRACTION,
+    E,
+    EXPONENT_SIGN,
+    EXPONENT,
+    NUMBER_ENDED,
+    NO_NUMBER,
 };
 
 struct json_members {
     enum state state;
-    bool in_object; // the innermost open container is one
-    bool in_key;    // the string being read is one
-    bool noting;    // the document being read, or read last, is an object
+    enum number number;
+    bool in_key; // the string being read is one
+    bool noting; // the document being read, or read last, is an object
     bool has_object;
     uint8_t needed;
     unsigned char low, high;
@@ -51,10 +58,10 @@ struct json_members {
     struct json_document documents[JSON_MAX_DOCUMENTS];
     struct json_member member; // the one being read, while `noting`
     struct blob *members;      // an array, which grows without a copy: it may be long
-    // for each open container whether the one around it is an object: 64 of them, and those further in
-    uint64_t outer_is_object;
-    struct blob
-        *further; // words of 64, null as long as there is none; there are thousands of scanners
+    // whether open containers are objects, a bit each: the lowest for the innermost, and 64 of them
+    uint64_t objects;
+    // the words of those further out, null as long as there is none: there are thousands of scanners
+    struct blob *further;
 };
 
 struct json_members *json_members_new()
@@ -78,235 +85,214 @@ static bool is_space(char c)
     return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
+// Whether something else than white space is there.
+static bool is_token(const char *p, const char *end)
+{
+    return p < end && !is_space(*p);
+}
+
+static bool is_at(const char *p, const char *end, char c)
+{
+    return p < end && *p == c;
+}
+
 static uint32_t offset_of(const struct json_members *m, const char *p)
 {
     return static_cast<uint32_t>(m->fed + static_cast<size_t>(p - m->piece));
 }
 
-// A value of the object or a whole document ends before `p`.
-static void end_outer_value(struct json_members *m, const char *p)
+// A member's value or a whole document ends before `p`; returns the state after it.
+static enum state end_outer_value(struct json_members *m, const char *p)
 {
     if (m->depth == 0) {
         struct json_document *document = &m->documents[m->n_documents - 1];
         document->size = offset_of(m, p) - document->offset;
-    } else if (m->noting) {
+        return BEFORE_DOCUMENT;
+    }
+    if (m->noting) {
         m->member.value_size = offset_of(m, p) - m->member.value;
         blob_append(m->members, reinterpret_cast<const char *>(&m->member), sizeof m->member);
     }
+    return AFTER_VALUE;
 }
 
-static const char *scan_comma(struct json_members *m, const char *p)
+static enum state end_value(struct json_members *m, const char *p)
 {
-    m->state = m->in_object ? BEFORE_KEY : BEFORE_VALUE;
-    return p + 1;
+    return m->depth > 1 ? AFTER_VALUE : end_outer_value(m, p);
 }
 
-// A value ends before `p`; a comma is taken along, which saves a turn of the loop.
-static const char *end_value(struct json_members *m, const char *p, const char *end)
+static bool in_object(const struct json_members *m)
 {
-    m->state = m->depth > 0 ? AFTER_VALUE : BEFORE_DOCUMENT;
-    if (m->depth <= 1)
-        end_outer_value(m, p);
-    return m->depth > 0 && p < end && *p == ',' ? scan_comma(m, p) : p;
+    return m->objects & 1;
 }
 
-// The word with the bit of the open container at this depth, counted from 0, which is 64 or more.
-static uint64_t *further_word(struct json_members *m, size_t depth)
+static char closing_bracket(const struct json_members *m)
 {
-    constexpr uint64_t NONE = 0;
-    if (!m->further)
-        m->further = blob_new(0);
-    const size_t index = depth / 64 - 1;
-    if (index * sizeof NONE == m->further->size)
-        blob_append(m->further, reinterpret_cast<const char *>(&NONE), sizeof NONE);
-    return reinterpret_cast<uint64_t *>(m->further->data) + index;
+    return in_object(m) ? '}' : ']';
 }
 
-static uint64_t *outer_word(struct json_members *m, size_t depth)
+// What comes in the innermost open container, if not its end.
+static enum state before_next(const struct json_members *m)
 {
-    return depth < 64 ? &m->outer_is_object : further_word(m, depth);
+    return in_object(m) ? BEFORE_KEY : BEFORE_VALUE;
 }
 
-static const char *open_container(struct json_members *m, const char *p)
+static enum state open_container(struct json_members *m, bool object)
 {
     if (m->depth == JSON_MAX_DEPTH)
-        return nullptr;
-    const uint64_t bit = uint64_t{1} << m->depth % 64;
-    uint64_t *word = outer_word(m, m->depth);
-    *word = m->in_object ? *word | bit : *word & ~bit;
+        return REFUSED;
+    if (m->depth >= 64 && m->depth % 64 == 0) {
+        if (!m->further)
+            m->further = blob_new(0);
+        blob_append(m->further, reinterpret_cast<const char *>(&m->objects), sizeof m->objects);
+    }
     m->depth++;
-    m->in_object = *p == '{';
-    m->state = m->in_object ? BEFORE_FIRST_KEY : BEFORE_FIRST_ELEMENT;
-    return p + 1;
+    m->objects = m->objects << 1 | object;
+    return BEFORE_FIRST;
 }
 
-static const char *close_container(struct json_members *m, const char *p, const char *end)
+// Its end is before `p`.
+static enum state close_container(struct json_members *m, const char *p)
 {
-    if (*p != (m->in_object ? '}' : ']'))
-        return nullptr;
     m->depth--;
-    m->in_object = *outer_word(m, m->depth) >> m->depth % 64 & 1;
-    return end_value(m, p + 1, end);
+    m->objects >>= 1;
+    if (m->depth >= 64 && m->depth % 64 == 0) {
+        m->further->size -= sizeof m->objects;
+        memcpy(&m->objects, m->further->data + m->further->size, sizeof m->objects);
+    }
+    return end_value(m, p);
 }
 
-static const char *scan_colon(struct json_members *m, const char *p)
+static enum state begin_key(struct json_members *m, const char *p)
 {
-    if (*p != ':')
-        return nullptr;
-    m->state = BEFORE_VALUE;
-    return p + 1;
+    if (m->depth == 1)
+        m->member.key = offset_of(m, p);
+    m->in_key = true;
+    return IN_STRING;
 }
 
-// The string ends before `p`; a colon is taken along.
-static const char *end_string(struct json_members *m, const char *p, const char *end)
+// The string ends before `p`.
+static enum state end_string(struct json_members *m, const char *p)
 {
     if (!m->in_key)
-        return end_value(m, p, end);
+        return end_value(m, p);
     if (m->depth == 1)
         m->member.key_size = offset_of(m, p) - m->member.key;
-    m->state = BEFORE_COLON;
-    return p < end && *p == ':' ? scan_colon(m, p) : p;
+    return BEFORE_COLON;
 }
 
-// The first byte of a character beyond ASCII: what must follow is as in utf8.h.
-static const char *begin_character(struct json_members *m, const char *p)
+// The state behind a byte of a string that is not plain. What must follow a first byte of UTF-8 is as
+// in utf8.h.
+static enum state begin_special(struct json_members *m, char c)
 {
-    const unsigned char first = static_cast<unsigned char>(*p);
+    const unsigned char first = static_cast<unsigned char>(c);
+    if (c == '\\')
+        return IN_ESCAPE;
     if (first < 0xc2 || first > 0xf4)
-        return nullptr;
+        return REFUSED;
     m->needed = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
     m->low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
     m->high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    m->state = IN_CHARACTER;
-    return p + 1;
+    return IN_CHARACTER;
 }
 
-static const char *scan_character(struct json_members *m, const char *p)
+static enum state scan_character(struct json_members *m, char c)
 {
-    const unsigned char byte = static_cast<unsigned char>(*p);
+    const unsigned char byte = static_cast<unsigned char>(c);
     if (byte < m->low || byte > m->high)
-        return nullptr;
+        return REFUSED;
     m->low = 0x80;
     m->high = 0xbf;
-    if (--m->needed == 0)
-        m->state = IN_STRING;
-    return p + 1;
+    return --m->needed == 0 ? IN_STRING : IN_CHARACTER;
 }
 
-static const char *scan_escape(struct json_members *m, const char *p)
+static enum state scan_escape(struct json_members *m, char c)
 {
-    if (is_short_escape(*p)) {
-        m->state = IN_STRING;
-        return p + 1;
-    }
+    if (is_short_escape(c))
+        return IN_STRING;
     m->needed = 4;
-    m->state = IN_HEX;
-    return *p == 'u' ? p + 1 : nullptr;
+    return c == 'u' ? IN_HEX : REFUSED;
 }
 
-static const char *scan_hex(struct json_members *m, const char *p)
+static enum state scan_hex(struct json_members *m, char c)
 {
-    if (!is_hex(*p))
-        return nullptr;
-    if (--m->needed == 0)
-        m->state = IN_STRING;
-    return p + 1;
-}
-
-static const char *scan_string(struct json_members *m, const char *p, const char *end)
-{
-    for (;;) {
-        p = skip_plain(p, end);
-        if (p == end)
-            return p;
-        if (*p == '"')
-            return end_string(m, p + 1, end);
-        const char *const after = skip_simple(p, end);
-        if (after == p)
-            break;
-        p = after;
-    }
-    if (*p == '\\') {
-        m->state = IN_ESCAPE;
-        return p + 1;
-    }
-    return begin_character(m, p);
+    if (!is_hex(c))
+        return REFUSED;
+    return --m->needed == 0 ? IN_STRING : IN_HEX;
 }
 
 static const char *scan_literal(struct json_members *m, const char *p, const char *end)
 {
     while (p < end && *m->literal != '\0')
-        if (*p++ != *m->literal++)
-            return nullptr;
-    return *m->literal == '\0' ? end_value(m, p, end) : p;
+        if (*p++ != *m->literal++) {
+            m->state = REFUSED;
+            return p;
+        }
+    if (*m->literal == '\0')
+        m->state = end_value(m, p);
+    return p;
 }
 
-// The state after `c`, which does not continue a run of digits. AFTER_VALUE: the number ended before.
-static enum state after_number_byte(enum state state, char c)
+// What the number ends with if `c`, which does not continue a run of digits, comes next.
+static inline enum number after_number_byte(enum number number, char c)
 {
-    const bool whole = state == IN_ZERO || state == IN_INTEGER;
-    if (state == IN_MINUS)
-        return c == '0' ? IN_ZERO : is_digit(c) ? IN_INTEGER : REFUSED;
-    if (state == IN_POINT)
-        return is_digit(c) ? IN_FRACTION : REFUSED;
-    if (state == IN_E && (c == '+' || c == '-'))
-        return IN_EXPONENT_SIGN;
-    if (state == IN_E || state == IN_EXPONENT_SIGN)
-        return is_digit(c) ? IN_EXPONENT : REFUSED;
+    const bool whole = number == ZERO || number == INTEGER;
+    if (number == MINUS)
+        return c == '0' ? ZERO : is_digit(c) ? INTEGER : NO_NUMBER;
+    if (number == POINT)
+        return is_digit(c) ? FRACTION : NO_NUMBER;
+    if (number == E && (c == '+' || c == '-'))
+        return EXPONENT_SIGN;
+    if (number == E || number == EXPONENT_SIGN)
+        return is_digit(c) ? EXPONENT : NO_NUMBER;
     if (whole && c == '.')
-        return IN_POINT;
-    if ((whole || state == IN_FRACTION) && (c == 'e' || c == 'E'))
-        return IN_E;
-    return AFTER_VALUE;
+        return POINT;
+    if ((whole || number == FRACTION) && (c == 'e' || c == 'E'))
+        return E;
+    return NUMBER_ENDED;
 }
 
 static const char *scan_number(struct json_members *m, const char *p, const char *end)
 {
-    if (m->state == IN_INTEGER || m->state == IN_FRACTION || m->state == IN_EXPONENT)
+    if (m->number == INTEGER || m->number == FRACTION || m->number == EXPONENT)
         while (p < end && is_digit(*p))
             p++;
     if (p == end)
         return p;
-    m->state = after_number_byte(m->state, *p);
-    if (m->state == AFTER_VALUE)
-        return end_value(m, p, end);
-    return m->state == REFUSED ? nullptr : p + 1;
+    m->number = after_number_byte(m->number, *p);
+    if (m->number == NO_NUMBER)
+        m->state = REFUSED;
+    if (m->number != NUMBER_ENDED)
+        return p + 1;
+    m->state = end_value(m, p);
+    return p;
 }
 
-static const char *begin_literal(struct json_members *m, const char *p, const char *rest)
+// The first byte of a literal or a number.
+static enum state begin_scalar(struct json_members *m, char c)
 {
-    m->literal = rest;
-    m->state = IN_LITERAL;
-    return p + 1;
-}
-
-static const char *begin_value(struct json_members *m, const char *p, const char *end)
-{
-    const char *const after = m->depth > 1 && !m->in_object ? skip_integers(p, end) : p;
-    if (after != p) {
-        m->state = BEFORE_VALUE;
-        return after;
-    }
-    if (m->depth == 1)
-        m->member.value = offset_of(m, p);
-    switch (*p) {
-    case '"':
-        m->in_key = false;
-        m->state = IN_STRING;
-        return scan_string(m, p + 1, end);
-    case '{':
-    case '[': return open_container(m, p);
-    case 't': return begin_literal(m, p, "rue");
-    case 'f': return begin_literal(m, p, "alse");
-    case 'n': return begin_literal(m, p, "ull");
-    case '-': m->state = IN_MINUS; return p + 1;
-    case '0': m->state = IN_ZERO; return p + 1;
+    switch (c) {
+    case 't': m->literal = "rue"; return IN_LITERAL;
+    case 'f': m->literal = "alse"; return IN_LITERAL;
+    case 'n': m->literal = "ull"; return IN_LITERAL;
     default: break;
     }
-    if (!is_digit(*p))
-        return nullptr;
-    m->state = IN_INTEGER;
-    return scan_number(m, p + 1, end);
+    m->number = c == '-' ? MINUS : c == '0' ? ZERO : INTEGER;
+    return c == '-' || is_digit(c) ? IN_NUMBER : REFUSED;
+}
+
+static const char *scan_integers(struct json_members *m, const char *p, const char *end,
+                                 enum state *state)
+{
+    p = skip_integers(p, end);
+    m->number = INTEGER;
+    if (p[-1] == ',')
+        *state = BEFORE_VALUE;
+    else if (p == end || after_number_byte(INTEGER, *p) != NUMBER_ENDED)
+        *state = IN_NUMBER;
+    else
+        *state = end_value(m, p);
+    return p;
 }
 
 static enum json_kind kind_of(char first)
@@ -318,69 +304,133 @@ static enum json_kind kind_of(char first)
     case 't':
     case 'f':
     case 'n': return JSON_LITERAL;
-    default: return JSON_NUMBER; // or no value at all, which begin_value refuses
+    default: return JSON_NUMBER; // or no value at all, which begin_scalar refuses
     }
 }
 
-static const char *begin_document(struct json_members *m, const char *p, const char *end)
+// False: there may be none.
+static bool begin_document(struct json_members *m, const char *p)
 {
     if (m->n_documents == JSON_MAX_DOCUMENTS)
-        return nullptr;
+        return false;
     const enum json_kind kind = kind_of(*p);
     const uint32_t offset = offset_of(m, p);
     if (m->n_documents > 0) {
         const struct json_document *last = &m->documents[m->n_documents - 1];
         // nothing but white space tells where one ends and the next begins
         if (kind >= JSON_NUMBER && last->kind >= JSON_NUMBER && last->offset + last->size == offset)
-            return nullptr;
+            return false;
     }
     if (kind == JSON_OBJECT && m->has_object)
-        return nullptr;
+        return false;
     m->noting = kind == JSON_OBJECT;
     m->has_object |= m->noting;
     m->documents[m->n_documents++] = {.kind = kind, .offset = offset, .size = 0};
-    return begin_value(m, p, end);
+    return true;
 }
 
-static const char *begin_key(struct json_members *m, const char *p, const char *end)
+static const char *begin_value(struct json_members *m, const char *p, const char *end,
+                               enum state *state)
 {
-    if (*p != '"')
-        return nullptr;
     if (m->depth == 1)
-        m->member.key = offset_of(m, p);
-    m->in_key = true;
-    m->state = IN_STRING;
-    return scan_string(m, p + 1, end);
+        m->member.value = offset_of(m, p);
+    if (m->depth == 0 && !begin_document(m, p)) {
+        *state = REFUSED;
+    } else if (*p == '"') {
+        m->in_key = false;
+        *state = IN_STRING;
+    } else if (*p == '{' || *p == '[') {
+        *state = open_container(m, *p == '{');
+    } else if (m->depth > 0 && !in_object(m) && *p >= '1' && *p <= '9') {
+        return scan_integers(m, p, end, state);
+    } else {
+        *state = begin_scalar(m, *p);
+    }
+    return p + 1;
 }
 
-// Reads on from `p`: one token, or what is there of it.
-static const char *scan(struct json_members *m, const char *p, const char *end)
+// Behind a value: the byte at `p`.
+static enum state scan_comma_or_end(struct json_members *m, const char *p)
 {
-    switch (m->state) {
-    case BEFORE_DOCUMENT: return begin_document(m, p, end);
-    case BEFORE_VALUE: return begin_value(m, p, end);
-    case BEFORE_FIRST_ELEMENT:
-        return *p == ']' ? close_container(m, p, end) : begin_value(m, p, end);
-    case BEFORE_FIRST_KEY: return *p == '}' ? close_container(m, p, end) : begin_key(m, p, end);
-    case BEFORE_KEY: return begin_key(m, p, end);
-    case BEFORE_COLON: return scan_colon(m, p);
-    case AFTER_VALUE: return *p == ',' ? scan_comma(m, p) : close_container(m, p, end);
-    case IN_STRING: return scan_string(m, p, end);
-    case IN_ESCAPE: return scan_escape(m, p);
-    case IN_HEX: return scan_hex(m, p);
-    case IN_CHARACTER: return scan_character(m, p);
-    case IN_LITERAL: return scan_literal(m, p, end);
-    case IN_MINUS:
-    case IN_ZERO:
-    case IN_INTEGER:
-    case IN_POINT:
-    case IN_FRACTION:
-    case IN_E:
-    case IN_EXPONENT_SIGN:
-    case IN_EXPONENT: return scan_number(m, p, end);
-    case REFUSED: return nullptr;
+    if (*p == closing_bracket(m))
+        return close_container(m, p + 1);
+    return *p == ',' ? before_next(m) : REFUSED;
+}
+
+// Reads tokens as long as they are whole. The state is kept out of `m`: the compiler knows it in most
+// places, and jumps to what comes next without asking.
+static const char *scan_tokens(struct json_members *m, const char *p, const char *end)
+{
+    enum state state = m->state;
+    for (;;) {
+        switch (state) {
+        case BEFORE_FIRST:
+            if (!is_token(p, end))
+                break;
+            state = *p == closing_bracket(m) ? AFTER_VALUE : before_next(m);
+            continue;
+        case BEFORE_KEY:
+            if (!is_at(p, end, '"'))
+                break;
+            state = begin_key(m, p);
+            p++;
+            [[fallthrough]];
+        case IN_STRING:
+            p = skip_string(p, end);
+            if (p == end)
+                break;
+            state = *p == '"' ? end_string(m, p + 1) : begin_special(m, *p);
+            p++;
+            if (state != BEFORE_COLON)
+                continue;
+            [[fallthrough]];
+        case BEFORE_COLON:
+            if (!is_at(p, end, ':'))
+                break;
+            p++;
+            state = BEFORE_VALUE;
+            [[fallthrough]];
+        case BEFORE_DOCUMENT:
+        case BEFORE_VALUE:
+            if (!is_token(p, end))
+                break;
+            p = begin_value(m, p, end, &state);
+            continue;
+        case AFTER_VALUE:
+            if (!is_token(p, end))
+                break;
+            state = scan_comma_or_end(m, p);
+            p++;
+            continue;
+        case IN_ESCAPE:
+        case IN_HEX:
+        case IN_CHARACTER:
+        case IN_LITERAL:
+        case IN_NUMBER:
+        case REFUSED: break;
+        }
+        if (p == end || state > IN_STRING)
+            break;
+        if (is_space(*p))
+            p++;
+        else
+            state = REFUSED;
     }
-    return nullptr;
+    m->state = state;
+    return p;
+}
+
+// Reads on inside of a token.
+static const char *scan_rest(struct json_members *m, const char *p, const char *end)
+{
+    if (m->state == IN_NUMBER)
+        return scan_number(m, p, end);
+    if (m->state == IN_LITERAL)
+        return scan_literal(m, p, end);
+    m->state = m->state == IN_ESCAPE ? scan_escape(m, *p)
+               : m->state == IN_HEX  ? scan_hex(m, *p)
+                                     : scan_character(m, *p);
+    return p + 1;
 }
 
 bool json_members_feed(struct json_members *m, const char *data, size_t size)
@@ -391,28 +441,18 @@ bool json_members_feed(struct json_members *m, const char *data, size_t size)
     }
     const char *p = data, *const end = data + size;
     m->piece = data;
-    while (p < end) {
-        if (m->state < IN_STRING && is_space(*p)) {
-            p++;
-            continue;
-        }
-        p = scan(m, p, end);
-        if (!p) {
-            m->state = REFUSED;
-            return false;
-        }
-    }
+    while (p < end && m->state != REFUSED)
+        p = m->state <= IN_STRING ? scan_tokens(m, p, end) : scan_rest(m, p, end);
     m->fed += size;
-    return true;
+    return m->state != REFUSED;
 }
 
 bool json_members_end(struct json_members *m)
 {
     m->piece = nullptr;
-    const bool number_may_end = m->state == IN_ZERO || m->state == IN_INTEGER ||
-                                m->state == IN_FRACTION || m->state == IN_EXPONENT;
-    if (number_may_end && m->depth == 0)
-        end_value(m, nullptr, nullptr);
+    // a number may end with the input
+    if (m->depth == 0 && m->state == IN_NUMBER && after_number_byte(m->number, ' ') == NUMBER_ENDED)
+        m->state = end_outer_value(m, nullptr);
     return m->state == BEFORE_DOCUMENT && m->n_documents > 0;
 }
 

@@ -90,38 +90,43 @@ static inline const char *skip_simple(const char *p, const char *end)
     return p;
 }
 
-// Skips whole integers of an array, each with its comma: process ids are most of many a reply.
+// Skips bytes of a string up to its quote, or to what only the states can tell, or to `end`.
+static inline const char *skip_string(const char *p, const char *end)
+{
+    for (;;) {
+        p = skip_plain(p, end);
+        if (p == end || *p == '"')
+            return p;
+        const char *const after = skip_simple(p, end);
+        if (after == p)
+            return p;
+        p = after;
+    }
+}
+
+// Skips integers of an array with the commas between them: process ids are most of many a reply. The
+// first byte is one of 1 to 9. Stops behind a comma, or behind digits, where the number may go on.
 static inline const char *skip_integers(const char *p, const char *end)
 {
-    const char *next = p;
+    p++;
 #ifdef __SSE2__
-    const __m128i comma = _mm_set1_epi8(','), zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8('9');
-    unsigned first = 1; // one bit a byte: an integer begins there
-    while (end - next >= 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(next));
-        const __m128i other =
-            _mm_or_si128(_mm_cmplt_epi8(bytes, zero), _mm_cmpgt_epi8(bytes, nine));
-        const unsigned commas = mask_of(_mm_cmpeq_epi8(bytes, comma));
-        first |= commas << 1;
-        // all but digits and commas, and what is no integer, or 0, or may be the begin of neither
-        const unsigned ends =
-            (mask_of(other) & ~commas) | (first & (commas | mask_of(_mm_cmpeq_epi8(bytes, zero))));
-        const unsigned good = ends & 0xffff ? commas & ((ends & -ends) - 1) : commas;
-        if (good != 0)
-            p = next + 32 - __builtin_clz(good);
-        if (ends & 0xffff)
-            return p;
-        first = commas >> 15;
-        next += 16;
+    const __m128i comma = _mm_set1_epi8(','), zero = _mm_set1_epi8('0'), one = _mm_set1_epi8('1'),
+                  nine = _mm_set1_epi8('9');
+    for (; end - p >= 16; p += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(p));
+        const __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i *>(p - 1));
+        const __m128i commas = _mm_cmpeq_epi8(bytes, comma);
+        // what is neither digit nor comma, and a comma or 0 where an integer begins
+        const __m128i low = _mm_andnot_si128(commas, _mm_cmplt_epi8(bytes, zero));
+        const __m128i high = _mm_cmpgt_epi8(bytes, nine);
+        const __m128i first =
+            _mm_and_si128(_mm_cmpeq_epi8(before, comma), _mm_cmplt_epi8(bytes, one));
+        const unsigned ends = mask_of(_mm_or_si128(_mm_or_si128(low, first), high));
+        if (ends != 0)
+            return p + __builtin_ctz(ends);
     }
-    next = p;
 #endif
-    while (next < end && *next >= '1' && *next <= '9') {
-        while (next < end && is_digit(*next))
-            next++;
-        if (next == end || *next != ',')
-            break;
-        p = ++next;
-    }
+    while (p < end && (p[-1] == ',' ? *p >= '1' && *p <= '9' : is_digit(*p) || *p == ','))
+        p++;
     return p;
 }

@@ -334,6 +334,7 @@ static void feed__bytes_outside_of_strings__are_refused(void **)
         TEXT("{}\0"),
         TEXT("[1,\0002]"),
         TEXT("1\0"),
+        TEXT("null\0"),
         "\v1",
         "\f1",
         "1\f",
@@ -360,15 +361,29 @@ static void feed__too_many_documents__are_refused(void **)
         expect_found(text, "refused");
 }
 
-// `depth` containers, by turns arrays and objects, around a number.
-static std::string nested(size_t depth)
+// `depth` containers, by turns arrays and objects, around a value.
+static std::string nested(size_t depth, const char *value = "1")
 {
     std::string text, closing;
     for (size_t i = 0; i < depth; i++) {
         text += i % 3 == 0 ? "[" : "{\"k\":";
         closing.insert(closing.begin(), i % 3 == 0 ? ']' : '}');
     }
-    return text + "1" + closing;
+    return text + value + closing;
+}
+
+// What is open is remembered in words of 64: containers open and close where one is full.
+static void feed__brackets_at_any_depth__have_to_match(void **)
+{
+    for (size_t depth = 60; depth < 132; depth++) {
+        const std::string text = nested(depth, "[{\"k\":[]},[{}],{},[[]]]");
+        assert_string_not_equal(found_cut(text, depth).c_str(), "refused");
+        for (size_t at = text.size() - depth; at < text.size(); at++) {
+            std::string crossed = text;
+            crossed[at] ^= '}' ^ ']';
+            assert_string_equal(found_cut(crossed, depth).c_str(), "refused");
+        }
+    }
 }
 
 static void feed__deep_nesting__is_limited(void **)
@@ -473,6 +488,7 @@ int main()
         cmocka_unit_test(feed__broken_utf8__is_refused),
         cmocka_unit_test(feed__bytes_outside_of_strings__are_refused),
         cmocka_unit_test(feed__too_many_documents__are_refused),
+        cmocka_unit_test(feed__brackets_at_any_depth__have_to_match),
         cmocka_unit_test(feed__deep_nesting__is_limited),
         cmocka_unit_test(feed__beyond_the_size_limit__is_refused_unread),
         cmocka_unit_test(feed__after_refusal__stays_refused),
