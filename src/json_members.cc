@@ -11,6 +11,8 @@
 #include "blob.h"
 #include "json_members_skip.h"
 
+constexpr size_t FIRST_MEMBERS = 4; // that there is room for at once: many nodes have few
+
 // What comes next. White space may come in the states before IN_STRING.
 enum state : uint8_t {
     BEFORE_DOCUMENT, // or at the end of all
@@ -111,6 +113,8 @@ static enum state end_outer_value(struct json_members *m, const char *p)
     }
     if (m->noting) {
         m->member.value_size = offset_of(m, p) - m->member.value;
+        if (m->members->size == 0)
+            blob_reserve(m->members, FIRST_MEMBERS * sizeof m->member);
         blob_append(m->members, reinterpret_cast<const char *>(&m->member), sizeof m->member);
     }
     return AFTER_VALUE;
