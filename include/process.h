@@ -19,6 +19,10 @@ void process_prepare();
 // millisecond, and some milliseconds where it is a hundred megabytes, so best when nobody waits.
 void process_trim_heap();
 
+// Has the heap put in order what was freed. glibc leaves that to whoever asks for something large next, and
+// behind thousands of pieces it takes milliseconds: to be called now and then while those are freed.
+void process_order_heap();
+
 // What the process has used so far, and when it began.
 struct process_usage {
     int64_t cpu_ms; // user and system

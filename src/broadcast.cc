@@ -16,12 +16,15 @@
 #include "metrics.h"
 #include "node_access.h"
 #include "nodes.h"
+#include "process.h"
 #include "tasks.h"
 
 // What is done in a step, none of which takes more than some tenths of a millisecond.
 constexpr size_t SENDS_A_STEP = 8;
 constexpr size_t EXPIRED_A_STEP = 8;
 constexpr size_t MERGED_A_STEP = 128; // members, or nodes
+
+constexpr size_t CLEARED_AT_ONCE = 32; // replies, before the heap is put in order
 
 // A node request that has waited for so long, or for a quarter of the deadline, gives its place in the
 // window to another: nodes that hang or take seconds must not keep the others from being asked.
@@ -302,6 +305,8 @@ static bool step_clearing(struct broadcast *b)
     } else if (!b->replies.empty()) {
         node_reply_fini(&b->replies.back());
         b->replies.pop_back();
+        if (b->replies.size() % CLEARED_AT_ONCE == 0)
+            process_order_heap();
     } else {
         node_pass_free(b->pass);
         blob_unref(b->body);

@@ -85,6 +85,12 @@ void process_trim_heap()
     malloc_trim(0);
 }
 
+void process_order_heap()
+{
+    void *volatile large = malloc(65536); // or the compiler leaves both calls out
+    free(large);
+}
+
 static uint64_t count_descriptors()
 {
     DIR *folder = opendir("/proc/self/fd");
