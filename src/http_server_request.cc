@@ -349,18 +349,16 @@ void http_reply(struct http_request *r, struct http_response *response)
         evhttp_add_header(req->output_headers, "Connection", "close");
     }
     evhttp_request_set_on_complete_cb(req, last ? on_reply_closing : on_reply_sent, r->connection);
-    struct evbuffer *body = evbuffer_new();
     struct rope_feed *rest = nullptr;
     // evhttp would send a body after the header of a HEAD, a 204 or a 304
     if (has_body(response->status) && evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
-        rest =
-            rope_feed_new(&response->body, r->server->options.tls ? TLS_PIECE_MAX : SIZE_MAX, body);
+        rest = rope_feed_new(&response->body, r->server->options.tls ? TLS_PIECE_MAX : SIZE_MAX,
+                             evhttp_request_get_output_buffer(req));
     rope_clear(&response->body);
     struct connection *connection = r->connection;
     http_server_forget(r);
-    evhttp_send_reply(req, response->status, http_status_text(response->status), body);
+    evhttp_send_reply(req, response->status, http_status_text(response->status), nullptr);
     connection_sending(connection, rest);
-    evbuffer_free(body);
 }
 
 // ---- refusals

@@ -34,12 +34,12 @@ static void add_piece(struct evbuffer *out, const struct rope_piece *piece, size
 
 struct rope_feed *rope_feed_new(struct rope *body, size_t piece_max, struct evbuffer *out)
 {
-    struct rope_feed *f = new rope_feed{
+    struct rope_feed f = {
         .rope = std::move(*body), .piece_max = piece_max, .next = 0, .at = 0, .left = body->size};
     *body = {};
-    if (!rope_feed_add(f, out))
-        return f;
-    rope_feed_free(f);
+    if (!rope_feed_add(&f, out))
+        return new rope_feed(std::move(f));
+    rope_clear(&f.rope);
     return nullptr;
 }
 
