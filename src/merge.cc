@@ -12,7 +12,8 @@
 constexpr uint32_t FREE = UINT32_MAX;     // of entry.source: nothing here
 constexpr uint32_t MADE = UINT32_MAX - 1; // of entry.source: `index` is of merge.made
 constexpr size_t FEWEST_SLOTS = 16;
-constexpr size_t PARTS = 256; // of a table
+constexpr size_t MANY = 8192; // members: a table of more is in parts
+constexpr size_t PARTS = 256;
 
 // What a table holds: a member of a source, or a name that was made. Small, for there may be millions.
 struct entry {
@@ -29,7 +30,7 @@ struct part {
 
 // In parts by hash, each of which grows by itself: growing millions of entries at once would take long.
 struct table {
-    struct part parts[PARTS];
+    std::vector<struct part> parts;
 };
 
 // A name that was made for a member whose own is taken.
@@ -122,7 +123,7 @@ static void table_clear(struct table *t)
 
 static struct part *part_of(struct table *t, uint32_t hash)
 {
-    return &t->parts[hash / (UINT32_MAX / PARTS + 1)];
+    return &t->parts[uint64_t{hash} * t->parts.size() >> 32];
 }
 
 static void part_grow(struct part *p)
@@ -277,6 +278,11 @@ struct merge *merge_new(struct rope *out, const std::vector<struct merge_source>
     s->out = out;
     s->sources = sources;
     s->empty = true;
+    size_t members = 0;
+    for (const struct merge_source &source : *sources)
+        members += source.members.size();
+    for (struct table *t : {&s->by_key, &s->by_value, &s->renamed})
+        t->parts.resize(members > MANY ? PARTS : 1);
     rope_add_text(out, "{");
     // the members of a single source are passed on as they are
     if (sources->size() == 1)
