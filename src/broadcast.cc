@@ -18,6 +18,7 @@
 #include "nodes.h"
 #include "process.h"
 #include "tasks.h"
+#include "timer.h"
 
 // What is done in a step, none of which takes more than some tenths of a millisecond.
 constexpr size_t SENDS_A_STEP = 8;
@@ -237,15 +238,11 @@ static void on_timer(evutil_socket_t, short, void *arg)
     go_on(b);
 }
 
-static struct timeval timeval_of(int64_t ms)
-{
-    return {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-}
-
 // More is to be asked than has a place at once.
 static void watch_places(struct broadcast *b)
 {
-    const struct timeval step = timeval_of(std::max<int64_t>(place_ms(b) / 4, 1));
+    const struct timeval step = {.tv_sec = 0,
+                                 .tv_usec = std::max<int64_t>(place_ms(b) / 4, 1) * 1000};
     b->place_timer = event_new(b->context->base, -1, EV_PERSIST, on_place_timer, b);
     if (!b->place_timer || event_add(b->place_timer, &step) != 0)
         log_fatal("out of memory: no timer for a request");
@@ -352,9 +349,9 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     b->started_ms = clock_monotonic_ms();
     b->deadline_ms = b->started_ms + request->timeout_ms;
     b->timer = evtimer_new(context->base, on_timer, b);
-    const struct timeval wait = timeval_of(request->timeout_ms);
-    if (!b->timer || event_add(b->timer, &wait) != 0)
+    if (!b->timer)
         log_fatal("out of memory: no timer for a request");
+    timer_start(b->timer, request->timeout_ms);
     go_on(b);
     return b;
 }

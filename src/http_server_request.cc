@@ -3,7 +3,6 @@
 #include "http_server_request.h"
 
 #include <cassert>
-#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <strings.h>
@@ -40,7 +39,7 @@ static const char *date_text(struct http_server *s)
     return s->date;
 }
 
-static void take_random(struct http_server *s, void *bytes, size_t size)
+static void take_random(struct http_server *s, unsigned char *bytes, size_t size)
 {
     if (s->random_left < size) {
         evutil_secure_rng_get_bytes(s->random, sizeof s->random);
@@ -50,13 +49,20 @@ static void take_random(struct http_server *s, void *bytes, size_t size)
     memcpy(bytes, s->random + s->random_left, size);
 }
 
-// Short, for it goes to every node, and enough to tell requests apart: 64 random bits, as hex digits.
+// A random UUID, version 4 (RFC 9562).
 static std::string new_id(struct http_server *s)
 {
-    uint64_t random;
-    char text[17];
-    take_random(s, &random, sizeof random);
-    snprintf(text, sizeof text, "%016" PRIx64, random);
+    unsigned char b[16];
+    take_random(s, b, sizeof b);
+    b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
+    b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
+    std::string text;
+    for (size_t i = 0; i < sizeof b; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            text += '-';
+        text += "0123456789abcdef"[b[i] >> 4];
+        text += "0123456789abcdef"[b[i] & 15];
+    }
     return text;
 }
 
