@@ -13,7 +13,8 @@ struct rope_feed;
 [[nodiscard]] struct rope_feed *rope_feed_new(struct rope *body, size_t piece_max,
                                               struct evbuffer *out);
 
-// Adds more, as long as there is little in `out`. True: that was the last of it.
+// Adds more, as long as there is little in `out`, which holds it alone from then on. True: that was the last
+// of it.
 [[nodiscard]] bool rope_feed_add(struct rope_feed *f, struct evbuffer *out);
 
 // Bytes that were not added yet; 0 for null.

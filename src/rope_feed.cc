@@ -1,4 +1,4 @@
-// A rope on its way into an evbuffer. Owns what is left of it.
+// A rope on its way into an evbuffer. Owns what is left of it: what was added is the evbuffer's alone.
 #include "rope_feed.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ constexpr size_t ENOUGH = 524288;
 struct rope_feed {
     struct rope rope;
     size_t piece_max;
-    size_t next; // piece of the rope
+    size_t next; // piece of the rope; the references of those before were given up
     size_t at;   // bytes of that which were added
     size_t left; // bytes of all that were not
 };
@@ -37,10 +37,7 @@ struct rope_feed *rope_feed_new(struct rope *body, size_t piece_max, struct evbu
     struct rope_feed f = {
         .rope = std::move(*body), .piece_max = piece_max, .next = 0, .at = 0, .left = body->size};
     *body = {};
-    if (!rope_feed_add(&f, out))
-        return new rope_feed(std::move(f));
-    rope_clear(&f.rope);
-    return nullptr;
+    return rope_feed_add(&f, out) ? nullptr : new rope_feed(std::move(f));
 }
 
 bool rope_feed_add(struct rope_feed *f, struct evbuffer *out)
@@ -55,6 +52,7 @@ bool rope_feed_add(struct rope_feed *f, struct evbuffer *out)
             f->at += size;
             f->left -= size;
         }
+        blob_unref(piece->owner);
     }
     return true;
 }
@@ -66,7 +64,9 @@ size_t rope_feed_left(const struct rope_feed *f)
 
 void rope_feed_free(struct rope_feed *f)
 {
-    if (f)
-        rope_clear(&f->rope);
+    if (!f)
+        return;
+    for (; f->next < f->rope.pieces.size(); f->next++)
+        blob_unref(f->rope.pieces[f->next].owner);
     delete f;
 }

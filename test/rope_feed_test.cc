@@ -121,6 +121,28 @@ static void feed__a_buffer_that_is_full__adds_nothing(void **)
     blob_unref(b);
 }
 
+// A slow client must not hold the memory of what it has read.
+static void feed__what_was_sent__is_given_back(void **)
+{
+    struct blob *b = blob_of(30000);
+    struct evbuffer *out = evbuffer_new();
+    struct rope rope = {};
+    fill(&rope, b, 200);
+    const size_t all = rope.size;
+
+    struct rope_feed *f = rope_feed_new(&rope, SIZE_MAX, out);
+    while (rope_feed_left(f) > all / 2) {
+        (void)taken(out, 100000);
+        assert_false(rope_feed_add(f, out));
+    }
+
+    assert_true(b->refs < 130);
+    rope_feed_free(f);
+    evbuffer_free(out);
+    assert_int_equal(b->refs, 1);
+    blob_unref(b);
+}
+
 static void feed__freed_before_the_end__gives_every_reference_back(void **)
 {
     struct blob *b = blob_of(100000);
@@ -145,6 +167,7 @@ int main()
         cmocka_unit_test(feed__a_long_rope__follows_as_it_is_sent),
         cmocka_unit_test(feed__pieces_of_a_record_of_tls__are_the_same_bytes),
         cmocka_unit_test(feed__a_buffer_that_is_full__adds_nothing),
+        cmocka_unit_test(feed__what_was_sent__is_given_back),
         cmocka_unit_test(feed__freed_before_the_end__gives_every_reference_back),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
