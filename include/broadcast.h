@@ -1,10 +1,11 @@
 // One client request's life: choose the nodes, send to all, collect, answer once.
 //
-// A broadcast copies what it needs of a node, so the database may change under it. It has one deadline;
+// A broadcast keeps the faces of its nodes, which never change, so the database may. It has one deadline;
 // what has not answered by then is reported as a time-out. At most `max_in_flight` of its node requests
 // are under way at once; nodes that failed the last time are asked last, so that they can not keep the
-// others waiting. A session's owner is asked alone, and the others only where it fails, or has it no more, or
-// takes its time: the reply is the same, for the others can not have it. Everything that takes its time with thousands of nodes goes on in steps.
+// others waiting. A session's owner is asked alone, and the others only where it fails, or has it no more,
+// or takes its time: the reply is the same, for the others can not have it. Everything that takes its time
+// with thousands of nodes goes on in steps.
 #pragma once
 #include <cstddef>
 #include <cstdint>
