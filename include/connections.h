@@ -63,8 +63,9 @@ struct connections_options {
 
 // It was handed to the bufferevent, but for the `rest`, which follows as that is sent; the connection's now,
 // null for none. Nothing is read until it was sent: what a client sends meanwhile costs no memory, and one
-// that ends its side behind its request still gets the reply.
-void connection_sending(struct connection *c, struct rope_feed *rest);
+// that ends its side behind its request still gets the reply. Unless it is the last of its connection, what
+// the socket takes is sent at once, and if that is all, the user's callback for it is called from here.
+void connection_sending(struct connection *c, struct rope_feed *rest, bool last);
 
 // The reply was sent. `closing`: the user is about to free its side.
 void connection_done(struct connection *c, bool closing);

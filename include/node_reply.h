@@ -23,7 +23,7 @@ struct request_kind {
 };
 
 struct node_reply {
-    std::string_view name; // of the node; borrowed, as the key is
+    std::string_view name; // of the node; borrowed as long as the reply lives, as the key is
     std::string_view key;  // of the node's record, to note the outcome; empty for an unknown node
     bool done;             // the rest is set
     enum outcome outcome;

@@ -15,11 +15,10 @@ constexpr const char *RETRY_AFTER_S = "5";
 
 struct tally {
     size_t total, ok, miss, error, failed;
-    size_t with_data;  // errors that came with data
-    std::string named; // the first that failed, as the header has them
-    const struct node_reply
-        *worst; // the error that stands for all: 5xx over 4xx, then by node name
-    const struct node_reply *miss_in_words; // the first of the misses
+    size_t with_data;                // errors that came with data
+    std::string named;               // the first that failed, as the header has them
+    const struct node_reply *worst;  // the error for all: 5xx over 4xx, then by node name
+    const struct node_reply *missed; // the first that does not have it
 };
 
 // What the body is made of.
@@ -92,8 +91,8 @@ static void count(struct tally *t, const struct node_reply &r)
     t->with_data += r.outcome == OUTCOME_ERROR && r.has_data;
     if (r.outcome == OUTCOME_ERROR && (!t->worst || (r.status >= 500 && t->worst->status < 500)))
         t->worst = &r;
-    if (r.outcome == OUTCOME_MISS && !t->miss_in_words)
-        t->miss_in_words = &r;
+    if (r.outcome == OUTCOME_MISS && !t->missed)
+        t->missed = &r;
     if (!has_failed(r) || t->error + t->failed > MOST_NAMED)
         return;
     t->named += t->named.empty() ? "" : ", ";
@@ -213,7 +212,7 @@ static std::string of_nodes(size_t count, const struct tally *t)
 static void begin_without_data(struct aggregate *a, const struct tally *t)
 {
     const struct node_reply *error = t->worst;
-    const struct node_reply *miss = t->miss_in_words;
+    const struct node_reply *miss = t->missed;
     int status = 503;
     std::string detail;
     if (error) {

@@ -225,11 +225,12 @@ void ticket_cancel(struct ticket *t)
     struct group *g = t->group;
     struct flight *f = t->flight;
     std::erase(f ? f->tickets : g->waiting, t);
-    if (f && f->tickets.empty())
+    const bool given_up = f && f->tickets.empty();
+    if (given_up)
         flight_free(f);
     if (g->waiting.empty())
         event_del(g->timer);
-    else if (under_way(g) < UNDER_WAY_MAX) // what they waited for has just been given up
+    else if (given_up && under_way(g) < UNDER_WAY_MAX) // what they waited for
         begin_next(g);
     delete t;
     group_settle(g);

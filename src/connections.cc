@@ -352,12 +352,29 @@ bool connection_reply(struct connection *c)
            (c->head.state == HTTP_HEAD_REFUSED && c->head.requests == c->answered + 1);
 }
 
-void connection_sending(struct connection *c, struct rope_feed *rest)
+// Writes what the socket takes. By itself libevent waits for it to be writable first, which it nearly always
+// is: that costs a turn of the loop and two system calls. True: that was all, and the user knows.
+static bool send_at_once(struct connection *c)
 {
-    bufferevent_disable(c->bev, EV_READ);
+    struct evbuffer *output = bufferevent_get_output(c->bev);
+    evbuffer_unfreeze(output, 1);
+    (void)!evbuffer_write_atmost(output, bufferevent_getfd(c->bev), MAX_SINGLE_WRITE);
+    evbuffer_freeze(output, 1);
+    if (evbuffer_get_length(output) > 0)
+        return false; // libevent goes on, and meets the error if it was one
+    bufferevent_disable(c->bev, EV_WRITE);
+    bufferevent_trigger(c->bev, EV_WRITE, 0);
+    return true;
+}
+
+void connection_sending(struct connection *c, struct rope_feed *rest, bool last)
+{
     c->rest = rest;
     if (rest)
         evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
+    // behind the last reply the user frees its side, which is for a turn of its own
+    if (last || c->owner->options.tls || !send_at_once(c))
+        bufferevent_disable(c->bev, EV_READ);
 }
 
 void connection_done(struct connection *c, bool closing)

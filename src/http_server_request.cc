@@ -358,7 +358,7 @@ void http_reply(struct http_request *r, struct http_response *response)
     struct connection *connection = r->connection;
     http_server_forget(r);
     evhttp_send_reply(req, response->status, http_status_text(response->status), nullptr);
-    connection_sending(connection, rest);
+    connection_sending(connection, rest, last);
 }
 
 // ---- refusals
