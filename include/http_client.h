@@ -100,7 +100,8 @@ void http_client_free(struct http_client *c);
 // it go on.
 void http_client_forget(struct http_client *c, uint32_t shard);
 
-// Nothing is going on: closes the connections that only many requests at once needed. In steps, soon.
+// Nothing is going on: gives memory back and closes the connections that only many requests at once
+// needed. In steps, soon.
 void http_client_rest(struct http_client *c);
 
 // Never null: what cannot be started ends as FETCH_CONNECT, like all else through `done`.

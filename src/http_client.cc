@@ -20,6 +20,7 @@
 #include "http_client_easy.h"
 #include "http_client_loop.h"
 #include "log.h"
+#include "pool.h"
 #include "tasks.h"
 
 // What is set aside for a body because its server announced it.
@@ -30,8 +31,9 @@ constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long un
 constexpr int STREAM_KEEPALIVE_PROBES = 3;
 // What is read of one reply before it is the others' turn: curl 7.88 reads up to 1.6 MB in a row.
 constexpr size_t BURST_MAX = 131072;
-constexpr size_t WARNING_MAX = 1024;  // bytes kept of a Warning header
-constexpr size_t REFUSAL_MAX = 65536; // bytes kept of what is sent instead of a stream
+constexpr size_t WARNING_MAX = 1024;    // bytes kept of a Warning header
+constexpr size_t TRIMMED_A_STEP = 1000; // pieces of memory
+constexpr size_t REFUSAL_MAX = 65536;   // bytes kept of what is sent instead of a stream
 
 struct http_client {
     struct tasks *tasks;
@@ -429,7 +431,7 @@ bool fetch_was_sent(const struct fetch *f)
 static bool on_rest(void *arg)
 {
     struct http_client *c = static_cast<struct http_client *>(arg);
-    return curl_loop_rest(c->loop, c->rest_shard++);
+    return pool_trim(TRIMMED_A_STEP) || curl_loop_rest(c->loop, c->rest_shard++);
 }
 
 void http_client_rest(struct http_client *c)
@@ -438,9 +440,21 @@ void http_client_rest(struct http_client *c)
     tasks_add(c->tasks, &c->rest);
 }
 
+// Where assertions are, tools that watch memory are to see each piece that curl takes.
+static CURLcode init_curl()
+{
+#ifdef NDEBUG
+    pool_open();
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, pool_take, pool_give, pool_resize,
+                                pool_take_copy, pool_take_zeroed);
+#else
+    return curl_global_init(CURL_GLOBAL_DEFAULT);
+#endif
+}
+
 struct http_client *http_client_new(struct event_base *base)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (init_curl() != CURLE_OK)
         log_fatal("curl cannot be initialised");
     struct http_client *c = new http_client{};
     c->rest = {.step = on_rest, .arg = c, .next = nullptr, .previous = nullptr};
@@ -468,6 +482,7 @@ void http_client_free(struct http_client *c)
     fetch_headers_free(c->no_headers);
     delete c;
     curl_global_cleanup();
+    (void)pool_trim(SIZE_MAX);
 }
 
 void http_client_forget(struct http_client *c, uint32_t shard)
