@@ -52,7 +52,7 @@ struct fetch {
     struct task task;    // to be started, or to go on after a pause
     uint32_t number;     // of its shard
     struct shard *shard; // null: not yet added, or out of it again
-    struct easy easy;
+    struct easy *easy;
     bool refused; // by curl, before it was started
     size_t slot;  // in client->live
     fetch_done_fn done;
@@ -188,7 +188,7 @@ static size_t on_body(char *data, size_t, size_t size, void *arg)
         return take_stream(f, data, size);
     if (f->received == 0) {
         curl_off_t length = -1;
-        curl_easy_getinfo(f->easy.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+        curl_easy_getinfo(f->easy->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
         if (length > 0 && static_cast<uint64_t>(length) > f->max_body)
             return stop(f, FETCH_TOO_LARGE);
         const size_t room = static_cast<size_t>(std::clamp<curl_off_t>(length, 0, PRESIZE_MAX));
@@ -257,17 +257,22 @@ static struct fetch *take_fetch(struct http_client *c)
     struct fetch *f = new fetch{};
     f->client = c;
     f->easy = easy_new();
-    set_callbacks(f->easy.curl, f);
+    set_callbacks(f->easy->curl, f);
     return f;
+}
+
+static void delete_fetch(struct fetch *f)
+{
+    easy_free(f->easy);
+    delete f;
 }
 
 static void give_fetch(struct fetch *f)
 {
     struct http_client *c = f->client;
-    const struct easy easy = f->easy;
+    struct easy *easy = f->easy;
     if (c->pool.size() == POOL_MAX) {
-        easy_free(easy);
-        delete f;
+        delete_fetch(f);
         return;
     }
     *f = {};
@@ -366,11 +371,11 @@ static bool on_resume(void *arg)
     struct fetch *f = static_cast<struct fetch *>(arg);
     struct shard *s = f->shard;
     f->burst = 0;
-    const CURLcode code = curl_easy_pause(f->easy.curl, CURLPAUSE_CONT);
+    const CURLcode code = curl_easy_pause(f->easy->curl, CURLPAUSE_CONT);
     if (code == CURLE_OK)
         shard_run(s);
     else
-        shard_end(s, f->easy.curl, code);
+        shard_end(s, f->easy->curl, code);
     return false;
 }
 
@@ -379,7 +384,7 @@ static bool on_start(void *arg)
     struct fetch *f = static_cast<struct fetch *>(arg);
     struct shard *s = curl_loop_shard(f->client->loop, f->number);
     f->task.step = on_resume;
-    if (f->refused || !shard_add(s, f->easy.curl)) {
+    if (f->refused || !shard_add(s, f->easy->curl)) {
         finish(f, CURLE_FAILED_INIT, 0);
         return false;
     }
@@ -407,7 +412,7 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->patient = o->timeout_ms == 0 || o->shard == FETCH_SHARD_KUBERNETES;
     f->retry_after_s = -1;
     f->body = blob_new_within(o->budget);
-    f->connect_to = easy_set_connect_to(f->easy.curl, o->connect_to);
+    f->connect_to = easy_set_connect_to(f->easy->curl, o->connect_to);
     f->refused = !easy_set_request(f->easy, o, o->headers ? o->headers : c->no_headers);
     tasks_add(c->tasks, &f->task);
     return f;
@@ -418,7 +423,7 @@ void fetch_cancel(struct fetch *f)
     assert(f->done); // or it is in its `done`, or at rest
     task_remove(&f->task);
     if (f->shard)
-        shard_remove(f->shard, f->easy.curl);
+        shard_remove(f->shard, f->easy->curl);
     unlink_fetch(f);
     fetch_free(f);
 }
@@ -473,10 +478,8 @@ void http_client_free(struct http_client *c)
     task_remove(&c->rest);
     while (!c->live.empty())
         fetch_cancel(c->live.back());
-    for (struct fetch *f : c->pool) {
-        easy_free(f->easy);
-        delete f;
-    }
+    for (struct fetch *f : c->pool)
+        delete_fetch(f);
     curl_loop_free(c->loop);
     tasks_free(c->tasks);
     fetch_headers_free(c->no_headers);

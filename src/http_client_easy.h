@@ -1,6 +1,7 @@
 // What is set on a curl easy handle, and what its result codes mean. Private to http_client.
 #pragma once
 #include <curl/curl.h>
+#include <string>
 
 #include "http_client.h"
 
@@ -13,15 +14,16 @@ struct fetch_headers {
 struct easy {
     CURL *curl;
     CURLU *url;
+    std::string form; // of the URL: its text without the IPv4 address; empty: it has none
 };
 
 // A new handle, with all set that is the same in every request, callbacks aside.
-[[nodiscard]] struct easy easy_new();
-void easy_free(struct easy e);
+[[nodiscard]] struct easy *easy_new();
+void easy_free(struct easy *e);
 
 // Sets what differs between requests, callbacks aside: all of it, as the handle comes from another
 // request. False where curl refuses it.
-[[nodiscard]] bool easy_set_request(struct easy e, const struct fetch_options *o,
+[[nodiscard]] bool easy_set_request(struct easy *e, const struct fetch_options *o,
                                     const struct fetch_headers *headers);
 
 // Where the handle connects to, null: to what the URL says. The caller frees the list, which is null for
