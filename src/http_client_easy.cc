@@ -53,18 +53,14 @@ static void headers_add(struct fetch_headers *h, const char *line)
 struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines)
 {
     struct fetch_headers *h = new fetch_headers{.list = nullptr, .without_body = nullptr};
-    bool has_agent = false;
     // what follows is of requests with a body; curl writes and compares headers slowly, byte by byte
     headers_add(h, "Expect:");       // curl waits a second for 100 Continue before a body of 1 MB
     headers_add(h, "Content-Type:"); // curl takes a body for a form
     for (const std::string &line : lines) {
         if (has_control_character(line) || is_header(line, "Expect"))
             continue;
-        has_agent = has_agent || is_header(line, "User-Agent");
         headers_add(h, line.c_str());
     }
-    if (!has_agent)
-        headers_add(h, "User-Agent: tracer-svc/" TRACER_SVC_VERSION);
     h->without_body = h->list->next->next;
     return h;
 }

@@ -113,8 +113,7 @@ static void fetch__get__sends_the_request_as_told_and_no_more(void **)
 
     struct outcome o = fetching_do(&s, &options);
     const std::string host = s.url.substr(7, s.url.find('/', 7) - 7);
-    const std::string want = "GET /a/../b?c=%2f HTTP/1.1\r\nHost: " + host +
-                             "\r\nX-Id: 7\r\nUser-Agent: tracer-svc/" TRACER_SVC_VERSION "\r\n\r\n";
+    const std::string want = "GET /a/../b?c=%2f HTTP/1.1\r\nHost: " + host + "\r\nX-Id: 7\r\n\r\n";
 
     assert_int_equal(o.status, FETCH_DONE);
     assert_string_equal(request(&s, 0).c_str(), want.c_str());
