@@ -97,7 +97,9 @@ static void set_constants(CURL *e)
 
 struct easy *easy_new()
 {
-    struct easy *e = new easy{.curl = curl_easy_init(), .url = curl_url(), .form = ""};
+    struct easy *e = new easy{};
+    e->curl = curl_easy_init();
+    e->url = curl_url();
     if (!e->curl || !e->url)
         log_fatal("out of memory: a curl handle");
     set_constants(e->curl);
@@ -183,27 +185,48 @@ static bool set_url(struct easy *e, std::string_view url)
         return curl_url_set(e->url, CURLUPART_HOST, std::string(address).c_str(), 0) == CURLUE_OK;
     e->form.clear();
     if (curl_url_set(e->url, CURLUPART_URL, url.data(), CURLU_PATH_AS_IS) != CURLUE_OK)
-        return false; // it refuses strings of 8 MB
+        return false;
     if (!address.empty())
         e->form.assign(url).erase(static_cast<size_t>(address.data() - url.data()), address.size());
     return true;
 }
 
-bool easy_set_request(struct easy *handle, const struct fetch_options *o,
+static struct easy_settings settings_of(const struct fetch_options *o)
+{
+    return {
+        .plain = strcmp(o->method, "GET") == 0 && !o->body && !o->ca_pem,
+        .fresh = o->fresh,
+        .once = o->once,
+        .connect_ms = static_cast<long>(o->connect_timeout_ms > 0 ? o->connect_timeout_ms
+                                                                  : DEFAULT_CONNECT_MS),
+        .lifetime_s = o->shard == FETCH_SHARD_KUBERNETES ? KUBERNETES_LIFETIME_S : 0L,
+    };
+}
+
+static CURLcode apply(CURL *e, const struct easy_settings *s, const struct fetch_options *o)
+{
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, s->connect_ms);
+    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, s->lifetime_s);
+    curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, (s->fresh || s->once) ? 1L : 0L);
+    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, s->once ? 1L : 0L);
+    set_trust(e, o->ca_pem);
+    return set_method(e, o);
+}
+
+bool easy_set_request(struct easy *e, const struct fetch_options *o,
                       const struct fetch_headers *headers)
 {
-    CURL *e = handle->curl;
-    const int64_t connect_ms =
-        o->connect_timeout_ms > 0 ? o->connect_timeout_ms : DEFAULT_CONNECT_MS;
-    const long lifetime_s = o->shard == FETCH_SHARD_KUBERNETES ? KUBERNETES_LIFETIME_S : 0L;
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, sends_body(o) ? headers->list : headers->without_body);
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect_ms));
-    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, static_cast<long>(o->timeout_ms));
-    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, lifetime_s);
-    curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, (o->fresh || o->once) ? 1L : 0L);
-    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, o->once ? 1L : 0L);
-    set_trust(e, o->ca_pem);
-    return set_method(e, o) == CURLE_OK && set_url(handle, o->url);
+    const struct easy_settings settings = settings_of(o);
+    curl_easy_setopt(e->curl, CURLOPT_HTTPHEADER,
+                     sends_body(o) ? headers->list : headers->without_body);
+    curl_easy_setopt(e->curl, CURLOPT_TIMEOUT_MS, static_cast<long>(o->timeout_ms));
+    if (!settings.plain || settings != e->settings) {
+        e->settings = {};
+        if (apply(e->curl, &settings, o) != CURLE_OK)
+            return false; // it refuses strings of 8 MB
+        e->settings = settings;
+    }
+    return set_url(e, o->url);
 }
 
 struct curl_slist *easy_set_connect_to(CURL *e, const char *connect_to)

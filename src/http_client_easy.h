@@ -10,10 +10,19 @@ struct fetch_headers {
     struct curl_slist *without_body; // within `list`: what requests without a body send
 };
 
+// What seldom differs from one request to the next.
+struct easy_settings {
+    bool plain; // a GET without a body, on the system's certificates
+    bool fresh, once;
+    long connect_ms, lifetime_s;
+    bool operator==(const struct easy_settings &) const = default;
+};
+
 // An easy handle with the URL that it fetches.
 struct easy {
     CURL *curl;
     CURLU *url;
+    struct easy_settings settings; // as they are on the handle now
     std::string form; // of the URL: its text without the IPv4 address; empty: it has none
 };
 

@@ -92,9 +92,11 @@ void node_access_reread(struct node_access *a)
 
 void node_access_learn(struct node_access *a, const struct fetch_result *result)
 {
-    const int64_t now_ms = clock_monotonic_ms();
     const bool refused = result->http_status == 401 || result->status == FETCH_TLS;
-    if (!a || !refused || now_ms - a->doubted_ms < DOUBT_MS)
+    if (!a || !refused)
+        return;
+    const int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - a->doubted_ms < DOUBT_MS)
         return;
     a->doubted_ms = now_ms;
     node_access_reread(a);
