@@ -12,7 +12,7 @@
 static const char NODES[] = "5000";
 constexpr int64_t TURN_MAX_US = 30000;       // of CPU time
 constexpr int64_t LATER_TURN_MAX_US = 20000; // once they are found
-constexpr int64_t IDLE_TURN_MAX_US = 10000;
+constexpr int64_t IDLE_TURN_MAX_US = 2000;
 constexpr long MEMORY_MAX_KB = 64 * 1024;
 
 // Memory of the daemon: what it has resident ("VmRSS:"), or the most that it has had ("VmHWM:").
@@ -118,10 +118,9 @@ static void nothing__happening__costs_next_to_nothing(void **)
 }
 
 // What only starting needs is given back once that is over, bit by bit.
-static void memory__of_starting__is_given_back_without_a_long_turn(void **)
+// Starts a daemon and waits until it has given back half of its memory. Returns its longest turn.
+static int64_t turn_of_giving_back()
 {
-    if (!is_as_released())
-        skip(); // others keep it
     program_note_turns(true);
     struct svc s = svc_start({"--nodes", "worker-1=127.0.0.1:9", "--drain-delay", "0"});
     program_note_turns(false);
@@ -132,9 +131,21 @@ static void memory__of_starting__is_given_back_without_a_long_turn(void **)
         usleep(20000);
     }
     (void)http_get(s.url + "/livez"); // the turn that it was given back in is over
-
-    check_turns(&s, IDLE_TURN_MAX_US);
+    const int64_t us = program_longest_turn_us(&s.daemon);
     svc_stop(&s);
+    return us;
+}
+
+// It takes 0.3 ms; one of three has to be well, as interrupts are counted too.
+static void memory__of_starting__is_given_back_without_a_long_turn(void **)
+{
+    if (!is_as_released())
+        skip(); // others keep it
+    int64_t us = turn_of_giving_back();
+    for (int left = 2; left > 0 && us > IDLE_TURN_MAX_US; left--)
+        us = turn_of_giving_back();
+    if (us > IDLE_TURN_MAX_US)
+        fail_msg("a turn of the loop has taken %lld us", static_cast<long long>(us));
 }
 
 int main()
