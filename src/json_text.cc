@@ -19,25 +19,36 @@ static void append_control(std::string *out, unsigned char c)
     *out += text;
 }
 
+// Behind the bytes at `p` that a string has as they are.
+static const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+{
+    while (p < end && *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7f) {
+        const size_t size = *p < 0x80 ? 1 : utf8_sequence(p, end);
+        if (size == 0)
+            break;
+        p += size;
+    }
+    return p;
+}
+
 void json_append_string(std::string *out, std::string_view text)
 {
     *out += '"';
     const unsigned char *p = reinterpret_cast<const unsigned char *>(text.data());
     const unsigned char *const end = p + text.size();
     while (p < end) {
-        const size_t size = utf8_sequence(p, end);
-        if (size == 0) {
-            *out += "\xef\xbf\xbd";
-            p++;
-            continue;
-        }
-        if (*p == '"' || *p == '\\')
-            *out += '\\';
-        if (*p < 0x20 || *p == 0x7f)
-            append_control(out, *p);
+        const unsigned char *const run = p;
+        p = skip_plain(p, end);
+        out->append(reinterpret_cast<const char *>(run), static_cast<size_t>(p - run));
+        if (p == end)
+            break;
+        const unsigned char c = *p++;
+        if (c == '"' || c == '\\')
+            out->append({'\\', static_cast<char>(c)});
+        else if (c < 0x80)
+            append_control(out, c);
         else
-            out->append(reinterpret_cast<const char *>(p), size);
-        p += size;
+            *out += "\xef\xbf\xbd"; // no UTF-8
     }
     *out += '"';
 }

@@ -15,9 +15,16 @@ static std::string time_text(int64_t wall_ms)
     return wall_ms == 0 ? "" : clock_text(wall_ms);
 }
 
-static void append_text(std::string *out, const char *key, const std::string &text)
+static void append_key(std::string *out, const char *key)
 {
-    *out += "\"" + std::string(key) + "\":";
+    *out += '"';
+    *out += key;
+    *out += "\":";
+}
+
+static void append_text(std::string *out, const char *key, std::string_view text)
+{
+    append_key(out, key);
     if (text.empty())
         *out += "null";
     else
@@ -26,7 +33,8 @@ static void append_text(std::string *out, const char *key, const std::string &te
 
 static void append_number(std::string *out, const char *key, int64_t number)
 {
-    *out += "\"" + std::string(key) + "\":" + std::to_string(number);
+    append_key(out, key);
+    *out += std::to_string(number);
 }
 
 // Null where there was no answer.
@@ -37,7 +45,8 @@ static void append_status(std::string *out, int status)
 
 static void append_bool(std::string *out, const char *key, bool value)
 {
-    *out += "\"" + std::string(key) + "\":" + (value ? "true" : "false");
+    append_key(out, key);
+    *out += value ? "true" : "false";
 }
 
 static void append_discovery(std::string *out, const struct discovery_status *d, int64_t now_ms)
@@ -167,8 +176,7 @@ void status_document(const struct nodes *db, const struct status_facts *facts, s
         text += first ? "" : ",";
         first = false;
         append_node(&text, n, current_ms);
-        rope_add_text(out,
-                      text); // one text of thousands would be copied again and again as it grows
+        rope_add_text(out, text); // one for all would be copied again and again as it grows
         text.clear();
     }
     rope_add_text(out, text + "]}\n");
