@@ -89,7 +89,8 @@ struct fetch_options {
     void *arg; // of done and on_data
 };
 
-// Returns the client; never null. It does curl_global_init; the program must ignore SIGPIPE.
+// Returns the client; never null. It does curl_global_init, with the memory of pool.h: nothing of curl may
+// come before, and all clients are of one thread. The program must ignore SIGPIPE.
 [[nodiscard]] struct http_client *http_client_new(struct event_base *base);
 
 // Ends what is still under way without a call of `done`, closes all connections. Before the
@@ -115,7 +116,8 @@ void fetch_cancel(struct fetch *f);
 
 // "Name: value" lines; "Name:" keeps curl from adding that header by itself. By itself it adds
 // Host, Accept, and Content-Length to a body; no User-Agent, no Content-Type and never an Expect. A line
-// with a control character in it is left out. Each byte takes curl a hundred instructions.
+// with a control character in it is left out. Each byte takes curl a hundred instructions. Not before the
+// first http_client_new.
 [[nodiscard]] struct fetch_headers *fetch_headers_new(const std::vector<std::string> &lines);
 void fetch_headers_free(struct fetch_headers *h);
 

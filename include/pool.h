@@ -1,5 +1,5 @@
-// Memory in small pieces for curl, which takes and gives back some fifty of them for each request: those
-// that come back are kept for the next of their size.
+// Memory in small pieces for curl, which takes and gives back some thirty of them for each request:
+// those that come back are kept for the next of their size.
 //
 // Pieces are kept for the thread that called pool_open, without a lock. Other threads, such as those that
 // curl's resolver starts, may take and give back the same pieces; theirs come from malloc each time. As the
@@ -9,7 +9,7 @@
 
 constexpr size_t POOL_MOST_KEPT = 8 << 20; // bytes
 
-// From now on pieces are kept for this thread.
+// From now on pieces are kept for this thread. For one thread only, however often it calls.
 void pool_open();
 
 [[nodiscard]] void *pool_take(size_t size);

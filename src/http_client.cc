@@ -26,7 +26,7 @@
 // What is set aside for a body because its server announced it.
 constexpr curl_off_t PRESIZE_MAX = 262144;
 constexpr int RECEIVE_BUFFER = 65536;         // bytes; Linux doubles it
-constexpr size_t POOL_MAX = 256;              // easy handles kept for later
+constexpr size_t RESTING_MAX = 256;           // easy handles kept for later
 constexpr unsigned STREAM_UNACKED_MS = 60000; // a stream with data this long unacknowledged is dead
 constexpr int STREAM_KEEPALIVE_PROBES = 3;
 // What is read of one reply before it is the others' turn: curl 7.88 reads up to 1.6 MB in a row.
@@ -40,9 +40,9 @@ struct http_client {
     struct task rest;
     uint32_t rest_shard; // the next that is to be looked at
     struct curl_loop *loop;
-    struct fetch_headers *no_headers; // for requests that bring none
-    std::vector<struct fetch *> pool; // at rest; the last one used is the next
-    std::vector<struct fetch *> live; // all fetches, at fetch.slot
+    struct fetch_headers *no_headers;    // for requests that bring none
+    std::vector<struct fetch *> resting; // the last one used is the next
+    std::vector<struct fetch *> live;    // all fetches, at fetch.slot
 };
 
 // Is somebody's from fetch_start until its `done` has returned or until fetch_cancel; then it goes back to
@@ -249,9 +249,9 @@ static void set_callbacks(CURL *e, struct fetch *f)
 
 static struct fetch *take_fetch(struct http_client *c)
 {
-    if (!c->pool.empty()) {
-        struct fetch *f = c->pool.back();
-        c->pool.pop_back();
+    if (!c->resting.empty()) {
+        struct fetch *f = c->resting.back();
+        c->resting.pop_back();
         return f;
     }
     struct fetch *f = new fetch{};
@@ -271,14 +271,14 @@ static void give_fetch(struct fetch *f)
 {
     struct http_client *c = f->client;
     struct easy *easy = f->easy;
-    if (c->pool.size() == POOL_MAX) {
+    if (c->resting.size() == RESTING_MAX) {
         delete_fetch(f);
         return;
     }
     *f = {};
     f->client = c;
     f->easy = easy;
-    c->pool.push_back(f);
+    c->resting.push_back(f);
 }
 
 // curl reports both of its time-outs alike. Ours of all is over by now if that was the one.
@@ -445,16 +445,11 @@ void http_client_rest(struct http_client *c)
     tasks_add(c->tasks, &c->rest);
 }
 
-// Where assertions are, tools that watch memory are to see each piece that curl takes.
 static CURLcode init_curl()
 {
-#ifdef NDEBUG
     pool_open();
     return curl_global_init_mem(CURL_GLOBAL_DEFAULT, pool_take, pool_give, pool_resize,
                                 pool_take_copy, pool_take_zeroed);
-#else
-    return curl_global_init(CURL_GLOBAL_DEFAULT);
-#endif
 }
 
 struct http_client *http_client_new(struct event_base *base)
@@ -478,7 +473,7 @@ void http_client_free(struct http_client *c)
     task_remove(&c->rest);
     while (!c->live.empty())
         fetch_cancel(c->live.back());
-    for (struct fetch *f : c->pool)
+    for (struct fetch *f : c->resting)
         delete_fetch(f);
     curl_loop_free(c->loop);
     tasks_free(c->tasks);

@@ -2,6 +2,7 @@
 // nothing of loops, connections or replies.
 #include "http_client_easy.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cstring>
 #include <string_view>
@@ -140,32 +141,30 @@ static CURLcode set_method(CURL *e, const struct fetch_options *o)
     return curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, is_default ? nullptr : o->method);
 }
 
-static void set_trust(CURL *e, const std::string *ca_pem)
+static CURLcode set_trust(CURL *e, const std::string *ca_pem)
 {
-    if (!ca_pem) {
-        curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, nullptr);
-        return;
-    }
+    if (!ca_pem)
+        return curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, nullptr);
     struct curl_blob blob = {
         .data = const_cast<char *>(ca_pem->data()),
         .len = ca_pem->size(),
         .flags = CURL_BLOB_NOCOPY,
     };
-    curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
+    return curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
 }
 
-// The host of a URL, which is at `begin`, if it is an IPv4 address in its usual form; else empty.
+// The host of a URL if it is an IPv4 address in its usual form, with no user's name before it; else empty.
+// The scheme ends before `begin`.
 static std::string_view find_address(std::string_view url, size_t begin)
 {
-    size_t end = begin;
-    while (end < url.size() && (url[end] == '.' || (url[end] >= '0' && url[end] <= '9')))
-        end++;
-    const bool ends = end < url.size() && (url[end] == ':' || url[end] == '/');
-    const std::string_view host = url.substr(begin, end - begin);
-    return ends && host.size() < INET_ADDRSTRLEN && address_is_ip(std::string(host)) ? host : "";
+    const size_t path = url.find('/', begin);
+    if (path == url.npos || url.substr(begin, path - begin).find('@') != url.npos)
+        return "";
+    const std::string_view host = url.substr(begin, std::min(url.find(':', begin), path) - begin);
+    return host.size() < INET_ADDRSTRLEN && address_is_ip(std::string(host)) ? host : "";
 }
 
-// What a URL is but for the address in it.
+// Whether the URL is this form with the address put in.
 static bool has_form(std::string_view form, std::string_view url, std::string_view address)
 {
     const size_t begin = static_cast<size_t>(address.data() - url.data());
@@ -175,16 +174,17 @@ static bool has_form(std::string_view form, std::string_view url, std::string_vi
 
 // Most URLs differ from the one before in the address of the node only, and to set that takes a tenth of
 // what curl needs to read a URL.
-static bool set_url(struct easy *e, std::string_view url)
+static bool set_url(struct easy *e, const char *text)
 {
-    const size_t scheme_end = url.find("://");
-    if (scheme_end == url.npos)
+    const std::string_view url = text;
+    const bool https = url.starts_with("https://");
+    if (!https && !url.starts_with("http://"))
         return false; // curl would see it as a part of the one before
-    const std::string_view address = find_address(url, scheme_end + 3);
+    const std::string_view address = find_address(url, strlen(https ? "https://" : "http://"));
     if (!address.empty() && has_form(e->form, url, address))
         return curl_url_set(e->url, CURLUPART_HOST, std::string(address).c_str(), 0) == CURLUE_OK;
     e->form.clear();
-    if (curl_url_set(e->url, CURLUPART_URL, url.data(), CURLU_PATH_AS_IS) != CURLUE_OK)
+    if (curl_url_set(e->url, CURLUPART_URL, text, CURLU_PATH_AS_IS) != CURLUE_OK)
         return false;
     if (!address.empty())
         e->form.assign(url).erase(static_cast<size_t>(address.data() - url.data()), address.size());
@@ -209,8 +209,8 @@ static CURLcode apply(CURL *e, const struct easy_settings *s, const struct fetch
     curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, s->lifetime_s);
     curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, (s->fresh || s->once) ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_FORBID_REUSE, s->once ? 1L : 0L);
-    set_trust(e, o->ca_pem);
-    return set_method(e, o);
+    const CURLcode trusts = set_trust(e, o->ca_pem);
+    return trusts == CURLE_OK ? set_method(e, o) : trusts;
 }
 
 bool easy_set_request(struct easy *e, const struct fetch_options *o,
@@ -223,7 +223,7 @@ bool easy_set_request(struct easy *e, const struct fetch_options *o,
     if (!settings.plain || settings != e->settings) {
         e->settings = {};
         if (apply(e->curl, &settings, o) != CURLE_OK)
-            return false; // it refuses strings of 8 MB
+            return false; // such as for a string of 8 MB
         e->settings = settings;
     }
     return set_url(e, o->url);

@@ -30,8 +30,8 @@ struct easy {
 [[nodiscard]] struct easy *easy_new();
 void easy_free(struct easy *e);
 
-// Sets what differs between requests, callbacks aside: all of it, as the handle comes from another
-// request. False where curl refuses it.
+// Sets what differs between requests, callbacks aside, so that the handle is as told whatever the request
+// before was. False where curl refuses it.
 [[nodiscard]] bool easy_set_request(struct easy *e, const struct fetch_options *o,
                                     const struct fetch_headers *headers);
 

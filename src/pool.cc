@@ -6,12 +6,15 @@
 #include <cstdlib>
 #include <cstring>
 
-// Sizes are multiples of STEP up to STEPS_END, from there on powers of two up to LARGEST.
+#include <sanitizer/asan_interface.h> // without AddressSanitizer its macros do nothing
+
+// Sizes are multiples of STEP up to a kilobyte and STEP, from there on powers of two and STEP: curl's
+// buffers are those and a byte.
 constexpr size_t STEP = 16;
-constexpr size_t STEPS_END = 1024;
-constexpr size_t LARGEST = 32768;
-constexpr unsigned STEPS = STEPS_END / STEP;
-constexpr unsigned SIZES = STEPS + std::bit_width(LARGEST / STEPS_END);
+constexpr size_t KB = 1024;
+constexpr unsigned STEPS = KB / STEP + 1;
+constexpr size_t LARGEST = 32 * KB + STEP;
+constexpr unsigned SIZES = STEPS + std::bit_width(LARGEST / KB);
 constexpr unsigned NO_SIZE = SIZES; // of pieces that are too large to be kept
 
 // What stands before the bytes of a piece.
@@ -19,6 +22,7 @@ struct alignas(STEP) piece {
     struct piece *next; // while it is kept
     unsigned size;      // the index of its list
 };
+static_assert(sizeof(struct piece) % alignof(max_align_t) == 0);
 
 struct pool {
     struct piece *lists[SIZES];
@@ -30,21 +34,31 @@ static thread_local bool keeps; // this thread is the one that pieces are kept f
 
 static unsigned size_index(size_t size)
 {
-    if (size <= STEPS_END)
+    if (size <= STEPS * STEP)
         return static_cast<unsigned>((size + STEP - 1) / STEP);
     if (size > LARGEST)
         return NO_SIZE;
-    return STEPS + static_cast<unsigned>(std::bit_width((size - 1) / STEPS_END));
+    return STEPS + static_cast<unsigned>(std::bit_width((size - STEP - 1) / KB));
 }
 
 static size_t room(unsigned index)
 {
-    return index <= STEPS ? index * STEP : STEPS_END << (index - STEPS);
+    return index <= STEPS ? index * STEP : (KB << (index - STEPS)) + STEP;
 }
 
 static struct piece *piece_of(void *bytes)
 {
     return static_cast<struct piece *>(bytes) - 1;
+}
+
+// The bytes of a piece, of which so many may be used: tools are told.
+static void *bytes_of(struct piece *p, size_t size)
+{
+    if (p->size != NO_SIZE) {
+        ASAN_POISON_MEMORY_REGION(p + 1, room(p->size));
+        ASAN_UNPOISON_MEMORY_REGION(p + 1, size);
+    }
+    return p + 1;
 }
 
 void pool_open()
@@ -59,7 +73,7 @@ void *pool_take(size_t size)
     if (p) {
         the_pool.lists[index] = p->next;
         the_pool.kept -= sizeof *p + room(index);
-        return p + 1;
+        return bytes_of(p, size);
     }
     const size_t bytes = index == NO_SIZE ? size : room(index);
     if (bytes <= SIZE_MAX - sizeof *p)
@@ -67,7 +81,7 @@ void *pool_take(size_t size)
     if (!p)
         return nullptr;
     p->size = index;
-    return p + 1;
+    return bytes_of(p, size);
 }
 
 void *pool_take_zeroed(size_t count, size_t size)
@@ -103,10 +117,11 @@ void *pool_resize(void *piece, size_t size)
     if (p->size == NO_SIZE)
         return resize_large(p, size);
     if (size <= room(p->size))
-        return piece;
+        return bytes_of(p, size);
     void *larger = pool_take(size);
     if (!larger)
         return nullptr;
+    (void)bytes_of(p, room(p->size));
     memcpy(larger, piece, room(p->size));
     pool_give(piece);
     return larger;
@@ -121,6 +136,7 @@ void pool_give(void *piece)
         free(p);
         return;
     }
+    (void)bytes_of(p, 0);
     the_pool.kept += sizeof *p + room(p->size);
     p->next = the_pool.lists[p->size];
     the_pool.lists[p->size] = p;

@@ -91,12 +91,24 @@ static void fetch__names_in_between__go_where_they_say(void **)
     servers_end(&s);
 }
 
+// What stands before an @ is no host, whatever it looks like.
+static void fetch__user_that_looks_like_an_address__is_none(void **)
+{
+    struct servers s = servers_begin();
+    assert_goes_to(&s, "127.0.0.1", 0, "/a", "127.0.0.1");
+    assert_goes_to(&s, "127.0.0.1:pw@127.0.0.2", 1, "/a", "127.0.0.2");
+    assert_goes_to(&s, "127.0.0.3:pw@127.0.0.2", 1, "/a", "127.0.0.2");
+    assert_goes_to(&s, "127.0.0.3", 2, "/a", "127.0.0.3");
+    servers_end(&s);
+}
+
 static void fetch__after_a_url_that_is_refused__goes_where_it_says(void **)
 {
     struct servers s = servers_begin();
     assert_goes_to(&s, "127.0.0.2", 1, "/a", "127.0.0.2");
     for (const char *bad : {"http://127.0.0.1:99999/a", "http://127.0.0.1:1/a\x01", "127.0.0.1",
-                            "http://127.0.0.1", "http:///a", "http://127.0.0.1.:x/a", ""})
+                            "http://127.0.0.1", "http:///a", "http://127.0.0.1.:x/a", "",
+                            "127.0.0.1/b?c=http://127.0.0.3/", "/a", "file:///etc/hostname"})
         assert_int_not_equal(fetching_get(&s.fetching, bad).status, FETCH_DONE);
     assert_goes_to(&s, "127.0.0.3", 2, "/a", "127.0.0.3");
     assert_goes_to(&s, "127.0.0.1", 0, "/a", "127.0.0.1");
@@ -109,6 +121,7 @@ int main()
         cmocka_unit_test(fetch__one_address_after_the_other__each_gets_its_own),
         cmocka_unit_test(fetch__another_target__is_asked_for),
         cmocka_unit_test(fetch__names_in_between__go_where_they_say),
+        cmocka_unit_test(fetch__user_that_looks_like_an_address__is_none),
         cmocka_unit_test(fetch__after_a_url_that_is_refused__goes_where_it_says),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

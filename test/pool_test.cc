@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include <sanitizer/asan_interface.h>
+
 #include "cmocka_cc.h"
 
 static void fill(void *piece, size_t size, int byte)
@@ -37,7 +39,7 @@ static int teardown(void **)
 
 static void test_takes_the_piece_that_came_back_last(void **)
 {
-    for (const size_t size : {1u, 100u, 1024u, 1025u, 32768u}) {
+    for (const size_t size : {1u, 100u, 1040u, 1041u, 32784u}) {
         void *first = pool_take(size);
         void *second = pool_take(size);
         const size_t kept = pool_kept();
@@ -55,7 +57,8 @@ static void test_takes_the_piece_that_came_back_last(void **)
 static void test_has_room_for_each_size(void **)
 {
     std::vector<std::pair<void *, size_t>> pieces;
-    for (const size_t border : {16u, 32u, 1008u, 1024u, 2048u, 4096u, 16384u, 32768u, 65536u})
+    for (const size_t border :
+         {16u, 32u, 1024u, 1040u, 2048u, 2064u, 4112u, 16400u, 32784u, 65536u})
         for (size_t size = border - 1; size <= border + 1; size++)
             pieces.emplace_back(pool_take(size), size);
     pieces.emplace_back(pool_take(0), 0);
@@ -70,7 +73,7 @@ static void test_has_room_for_each_size(void **)
 
 static void test_does_not_keep_the_largest(void **)
 {
-    pool_give(pool_take(32769));
+    pool_give(pool_take(32785));
     assert_int_equal(pool_kept(), 0);
     pool_give(nullptr);
     assert_int_equal(pool_kept(), 0);
@@ -147,6 +150,30 @@ static void test_gives_back_in_steps(void **)
     assert_int_equal(pool_kept(), 0);
 }
 
+// AddressSanitizer finds who uses what was given back, or bytes behind those that were asked for.
+static void test_tells_tools_what_may_be_used(void **)
+{
+#ifdef __SANITIZE_ADDRESS__
+    unsigned char *piece = static_cast<unsigned char *>(pool_take(50));
+    assert_null(__asan_region_is_poisoned(piece, 50));
+    assert_non_null(__asan_region_is_poisoned(piece, 51));
+    piece = static_cast<unsigned char *>(pool_resize(piece, 60));
+    assert_null(__asan_region_is_poisoned(piece, 60));
+    assert_non_null(__asan_region_is_poisoned(piece, 61));
+    pool_give(piece);
+    assert_true(__asan_address_is_poisoned(piece));
+#else
+    skip();
+#endif
+}
+
+// curl's buffers are powers of two and a byte: they take hardly more than they need.
+static void test_has_pieces_for_buffers(void **)
+{
+    pool_give(pool_take(16385));
+    assert_in_range(pool_kept(), 16385, 16385 + 64);
+}
+
 // As curl's resolver has it: an address is taken in its thread and given back in ours.
 static void test_lets_other_threads_take_and_give(void **)
 {
@@ -181,6 +208,8 @@ int main()
         cmocka_unit_test_setup_teardown(test_tells_when_there_is_no_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keeps_so_much_and_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gives_back_in_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tells_tools_what_may_be_used, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_has_pieces_for_buffers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lets_other_threads_take_and_give, setup, teardown),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
