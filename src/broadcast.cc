@@ -70,11 +70,11 @@ static void note(struct broadcast *b, const struct node_reply *r)
 
 // What the circuit breaker learns from a node's end. Only reads teach that a node hangs: stopping a
 // session waits for its hook, and may do so for ever at a node that is well.
-static void learn(struct broadcast *b, const struct node_reply *r, bool hung)
+static void learn(struct broadcast *b, const struct node_reply *r, bool hung, int64_t now_ms)
 {
     const bool proves = !b->options.kind.mutation && r->ms >= BREAKER_LEAST_PATIENCE_MS;
     if (!hung || proves)
-        nodes_learn(b->context->nodes, r->key, hung, b->target, clock_monotonic_ms());
+        nodes_learn(b->context->nodes, r->key, hung, b->target, now_ms);
 }
 
 static bool on_fetch_data(void *arg, const char *data, size_t size)
@@ -192,7 +192,8 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
         call_send(b, c);
         return;
     }
-    r->ms = clock_monotonic_ms() - c->started_ms;
+    const int64_t now_ms = clock_monotonic_ms();
+    r->ms = now_ms - c->started_ms;
     if (result->status == FETCH_DONE) {
         node_reply_answer(r, &b->options.kind, result->http_status, result->body);
     } else {
@@ -201,7 +202,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
                         result->sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     }
     note(b, r);
-    learn(b, r, result->status == FETCH_TIMEOUT || fetch_was_swallowed(result));
+    learn(b, r, result->status == FETCH_TIMEOUT || fetch_was_swallowed(result), now_ms);
     broadcast_learn_owner(b, r);
     b->open--;
     go_on(b);
@@ -219,12 +220,13 @@ static void call_expire(struct broadcast *b, struct call *c)
         fetch_cancel(c->fetch);
     c->fetch = nullptr;
     // the loop's clock may be a moment behind ours
-    r->ms = asked ? std::max(clock_monotonic_ms(), b->deadline_ms) - c->started_ms : -1;
+    const int64_t now_ms = std::max(clock_monotonic_ms(), b->deadline_ms);
+    r->ms = asked ? now_ms - c->started_ms : -1;
     r->detail = asked ? "no whole answer within the deadline" : "no turn within the deadline";
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     if (asked) {
         note(b, r);
-        learn(b, r, true);
+        learn(b, r, true, now_ms);
     } else {
         metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
     }

@@ -48,6 +48,7 @@ struct shard {
     CURLM *multi;
     struct event *timer;
     size_t transfers; // added and not removed
+    bool adding;      // shard_add() is at work on it
     bool draining;    // drain() is at work on it
     bool forgotten;   // no longer in curl_loop.shards
     bool grown;       // has new connections since curl_loop_rest looked at it
@@ -185,6 +186,8 @@ static int on_curl_socket(CURL *, curl_socket_t fd, int what, void *arg, void *)
 static int on_curl_timer(CURLM *, long ms, void *arg)
 {
     struct shard *s = static_cast<struct shard *>(arg);
+    if (s->adding)
+        return 0; // at once: whoever adds runs the shard, without a timer
     if (ms < 0) {
         event_del(s->timer);
         return 0;
@@ -201,6 +204,7 @@ static struct shard *shard_new(struct curl_loop *l)
         .multi = curl_multi_init(),
         .timer = nullptr,
         .transfers = 0,
+        .adding = false,
         .draining = false,
         .forgotten = false,
         .grown = false,
@@ -318,7 +322,9 @@ uint64_t curl_loop_actions(const struct curl_loop *l)
 
 bool shard_add(struct shard *s, CURL *easy)
 {
+    s->adding = true;
     const CURLMcode code = curl_multi_add_handle(s->multi, easy);
+    s->adding = false;
     if (code == CURLM_OK)
         s->transfers++;
     return code == CURLM_OK;

@@ -44,7 +44,7 @@ int curl_loop_close_socket(void *loop, curl_socket_t fd);
 // How often curl was let work: tells apart what it does in one go.
 [[nodiscard]] uint64_t curl_loop_actions(const struct curl_loop *l);
 
-// Takes a transfer in; shard_run begins it.
+// Takes a transfer in. shard_run has to follow at once: it begins the transfer.
 [[nodiscard]] bool shard_add(struct shard *s, CURL *easy);
 
 // Lets curl do what is due: begin a transfer, or go on with one that was paused. Transfers may end, and
