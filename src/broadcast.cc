@@ -25,7 +25,7 @@ constexpr size_t SENDS_A_STEP = 8;
 constexpr size_t EXPIRED_A_STEP = 8;
 constexpr size_t MERGED_A_STEP = 128; // members, or nodes
 
-constexpr size_t CLEARED_AT_ONCE = 32; // replies, before the heap is put in order
+constexpr size_t CLEARED_AT_ONCE = 128; // replies, before the heap is put in order
 
 // A node request that has waited for so long, or for a quarter of the deadline, gives its place in the
 // window to another: nodes that hang or take seconds must not keep the others from being asked.
