@@ -82,7 +82,7 @@ part_fanout() {
 	for nodes in 100 1000 4000; do
 		name="fan-out to $(with_commas $nodes), 2 KB, CPU a node"
 		floor=$([ $nodes -eq 4000 ] && echo 5.0 || echo 4.5)
-		ask_all $nodes 5 || return
+		ask_all $nodes 3 || return
 		row "fanout-curl-$nodes" "$name" "libcurl client" "$over_curl" x "<=" 1.25 1.1 "$(over "$us" "$curl")"
 		row "fanout-epoll-$nodes" "$name" "epoll client" "$over_bare" x "<=" "$floor" 3.5 "$(over "$us" "$bare")"
 		few=${few:-$us}
