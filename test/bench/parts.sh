@@ -61,21 +61,21 @@ over() { printf '%.1f us over %.1f us' "$1" "$2"; }
 with_commas() { sed ':a;s/\B[0-9]\{3\}\>/,&/;ta' <<<"$1"; }
 
 # ask_all COUNT RUNS: fanout_bench on so many nodes, each run with a daemon of its own, as two of the same
-# program differ by some per cent; sets $us, $curl, $bare, $over_curl and $over_bare, medians of the runs.
+# program differ by some per cent. Its lines are in $work/runs.
 ask_all() {
-	local runs=$work/runs column
-	: >"$runs"
+	: >"$work/runs"
 	for _ in $(seq "$2"); do
 		start_nodes 3:2048 && start_daemon --nodes "$(node_list "$1")" || return
 		ask /v1/pods "$1" || return
 		[ "$(jq length "$work/body")" -eq $((3 * $1)) ] || return
 		run "$bin/bench/fanout_bench" "$daemon" "$port" "$nodes_port" "$1" 2048 15 || return
-		cat "$work/output" >>"$runs"
+		cat "$work/output" >>"$work/runs"
 		end_all
 	done
-	read -r us curl bare over_curl over_bare < <(
-		for column in 1 2 3 4 5; do cut -d ' ' -f $column "$runs" | median; done | paste -s -d ' ')
 }
+
+# middle_run COLUMN: the run whose number there is the median.
+middle_run() { sort -g -k "$1,$1" "$work/runs" | awk '{ run[NR] = $0 } END { print run[int((NR + 1) / 2)] }'; }
 
 part_fanout() {
 	local nodes floor us curl bare over_curl over_bare few="" name
@@ -83,9 +83,11 @@ part_fanout() {
 		name="fan-out to $(with_commas $nodes), 2 KB, CPU a node"
 		floor=$([ $nodes -eq 4000 ] && echo 5.0 || echo 4.5)
 		ask_all $nodes 3 || return
+		read -r us curl _ over_curl _ < <(middle_run 4)
 		row "fanout-curl-$nodes" "$name" "libcurl client" "$over_curl" x "<=" 1.25 1.1 "$(over "$us" "$curl")"
-		row "fanout-epoll-$nodes" "$name" "epoll client" "$over_bare" x "<=" "$floor" 3.5 "$(over "$us" "$bare")"
+		read -r us _ bare _ over_bare < <(middle_run 5)
 		few=${few:-$us}
+		row "fanout-epoll-$nodes" "$name" "epoll client" "$over_bare" x "<=" "$floor" 3.5 "$(over "$us" "$bare")"
 	done
 	row fanout-flat "fan-out, CPU a node, of 4,000" "of 100" "$(calc "$us / $few")" x "<=" 2.0 1.5 "$(over "$us" "$few")"
 }
