@@ -32,8 +32,8 @@ constexpr int STREAM_KEEPALIVE_PROBES = 3;
 // What is read of one reply before it is the others' turn: curl 7.88 reads up to 1.6 MB in a row.
 constexpr size_t BURST_MAX = 131072;
 constexpr size_t WARNING_MAX = 1024;    // bytes kept of a Warning header
-constexpr size_t TRIMMED_A_STEP = 1000; // pieces of memory
 constexpr size_t REFUSAL_MAX = 65536;   // bytes kept of what is sent instead of a stream
+constexpr size_t TRIMMED_A_STEP = 1000; // pieces of curl's memory, while nothing is going on
 
 struct http_client {
     struct tasks *tasks;

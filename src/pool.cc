@@ -51,14 +51,19 @@ static struct piece *piece_of(void *bytes)
     return static_cast<struct piece *>(bytes) - 1;
 }
 
-// The bytes of a piece, of which so many may be used: tools are told.
-static void *bytes_of(struct piece *p, size_t size)
+// Bytes that a piece takes while it is kept.
+static size_t whole(const struct piece *p)
 {
-    if (p->size != NO_SIZE) {
-        ASAN_POISON_MEMORY_REGION(p + 1, room(p->size));
-        ASAN_UNPOISON_MEMORY_REGION(p + 1, size);
-    }
-    return p + 1;
+    return sizeof *p + room(p->size);
+}
+
+// Tells tools how many bytes of a piece may be used.
+static void allow(struct piece *p, size_t size)
+{
+    if (p->size == NO_SIZE)
+        return;
+    ASAN_POISON_MEMORY_REGION(p + 1, room(p->size));
+    ASAN_UNPOISON_MEMORY_REGION(p + 1, size);
 }
 
 void pool_open()
@@ -72,8 +77,9 @@ void *pool_take(size_t size)
     struct piece *p = keeps && index != NO_SIZE ? the_pool.lists[index] : nullptr;
     if (p) {
         the_pool.lists[index] = p->next;
-        the_pool.kept -= sizeof *p + room(index);
-        return bytes_of(p, size);
+        the_pool.kept -= whole(p);
+        allow(p, size);
+        return p + 1;
     }
     const size_t bytes = index == NO_SIZE ? size : room(index);
     if (bytes <= SIZE_MAX - sizeof *p)
@@ -81,7 +87,8 @@ void *pool_take(size_t size)
     if (!p)
         return nullptr;
     p->size = index;
-    return bytes_of(p, size);
+    allow(p, size);
+    return p + 1;
 }
 
 void *pool_take_zeroed(size_t count, size_t size)
@@ -116,12 +123,14 @@ void *pool_resize(void *piece, size_t size)
     struct piece *p = piece_of(piece);
     if (p->size == NO_SIZE)
         return resize_large(p, size);
-    if (size <= room(p->size))
-        return bytes_of(p, size);
+    if (size <= room(p->size)) {
+        allow(p, size);
+        return piece;
+    }
     void *larger = pool_take(size);
     if (!larger)
         return nullptr;
-    (void)bytes_of(p, room(p->size));
+    allow(p, room(p->size));
     memcpy(larger, piece, room(p->size));
     pool_give(piece);
     return larger;
@@ -136,8 +145,8 @@ void pool_give(void *piece)
         free(p);
         return;
     }
-    (void)bytes_of(p, 0);
-    the_pool.kept += sizeof *p + room(p->size);
+    allow(p, 0);
+    the_pool.kept += whole(p);
     p->next = the_pool.lists[p->size];
     the_pool.lists[p->size] = p;
 }
@@ -154,7 +163,7 @@ bool pool_trim(size_t pieces)
             if (pieces-- == 0)
                 return true;
             first = p->next;
-            the_pool.kept -= sizeof *p + room(p->size);
+            the_pool.kept -= whole(p);
             free(p);
         }
     }

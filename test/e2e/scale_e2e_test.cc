@@ -38,14 +38,18 @@ static struct svc find_all(const struct cluster *c)
     return s;
 }
 
+static void check_turn(int64_t us, int64_t most_us)
+{
+    if (us > most_us)
+        fail_msg("a turn of the loop has taken %lld us", static_cast<long long>(us));
+}
+
 // Fails where a turn of the loop has taken longer, and begins anew with noting turns.
 static void check_turns(const struct svc *s, int64_t most_us)
 {
     if (!is_as_released())
         return;
-    const int64_t us = program_longest_turn_us(&s->daemon);
-    if (us > most_us)
-        fail_msg("a turn of the loop has taken %lld us", static_cast<long long>(us));
+    check_turn(program_longest_turn_us(&s->daemon), most_us);
     program_forget_turns(&s->daemon);
 }
 
@@ -117,8 +121,8 @@ static void nothing__happening__costs_next_to_nothing(void **)
     cluster_stop(&c);
 }
 
-// What only starting needs is given back once that is over, bit by bit.
-// Starts a daemon and waits until it has given back half of its memory. Returns its longest turn.
+// Starts a daemon and waits until it has given back half of its memory, which only starting needs. Returns its
+// longest turn.
 static int64_t turn_of_giving_back()
 {
     program_note_turns(true);
@@ -136,7 +140,7 @@ static int64_t turn_of_giving_back()
     return us;
 }
 
-// It takes 0.3 ms; one of three has to be well, as interrupts are counted too.
+// It is given back bit by bit: 0.3 ms; one of three has to be well, as interrupts are counted too.
 static void memory__of_starting__is_given_back_without_a_long_turn(void **)
 {
     if (!is_as_released())
@@ -144,8 +148,7 @@ static void memory__of_starting__is_given_back_without_a_long_turn(void **)
     int64_t us = turn_of_giving_back();
     for (int left = 2; left > 0 && us > IDLE_TURN_MAX_US; left--)
         us = turn_of_giving_back();
-    if (us > IDLE_TURN_MAX_US)
-        fail_msg("a turn of the loop has taken %lld us", static_cast<long long>(us));
+    check_turn(us, IDLE_TURN_MAX_US);
 }
 
 int main()
