@@ -447,7 +447,8 @@ void http_client_rest(struct http_client *c)
 
 static CURLcode init_curl()
 {
-    pool_open();
+    if (!pool_is_watched())
+        pool_open();
     return curl_global_init_mem(CURL_GLOBAL_DEFAULT, pool_take, pool_give, pool_resize,
                                 pool_take_copy, pool_take_zeroed);
 }

@@ -6,8 +6,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <sanitizer/asan_interface.h> // without AddressSanitizer its macros do nothing
-
 // Sizes are multiples of STEP up to a kilobyte and STEP, from there on powers of two and STEP: curl's
 // buffers are those and a byte.
 constexpr size_t STEP = 16;
@@ -15,11 +13,12 @@ constexpr size_t KB = 1024;
 constexpr unsigned STEPS = KB / STEP + 1;
 constexpr size_t LARGEST = 32 * KB + STEP;
 constexpr unsigned SIZES = STEPS + std::bit_width(LARGEST / KB);
-constexpr unsigned NO_SIZE = SIZES; // of pieces that are too large to be kept
+constexpr unsigned NO_SIZE =
+    SIZES; // of pieces that are not kept: they have as much room as was asked for
 
 // What stands before the bytes of a piece.
 struct alignas(STEP) piece {
-    struct piece *next; // while it is kept
+    struct piece *next; // while it is kept; itself: it is in use
     unsigned size;      // the index of its list
 };
 static_assert(sizeof(struct piece) % alignof(max_align_t) == 0);
@@ -57,13 +56,13 @@ static size_t whole(const struct piece *p)
     return sizeof *p + room(p->size);
 }
 
-// Tells tools how many bytes of a piece may be used.
-static void allow(struct piece *p, size_t size)
+// AddressSanitizer's, where the program is built with it.
+extern "C" void __asan_init() __attribute__((weak));
+
+bool pool_is_watched()
 {
-    if (p->size == NO_SIZE)
-        return;
-    ASAN_POISON_MEMORY_REGION(p + 1, room(p->size));
-    ASAN_UNPOISON_MEMORY_REGION(p + 1, size);
+    const char *preloaded = getenv("LD_PRELOAD"); // valgrind puts its own there
+    return __asan_init || (preloaded && strstr(preloaded, "vgpreload"));
 }
 
 void pool_open()
@@ -73,12 +72,12 @@ void pool_open()
 
 void *pool_take(size_t size)
 {
-    const unsigned index = size_index(size);
-    struct piece *p = keeps && index != NO_SIZE ? the_pool.lists[index] : nullptr;
+    const unsigned index = keeps ? size_index(size) : NO_SIZE;
+    struct piece *p = index != NO_SIZE ? the_pool.lists[index] : nullptr;
     if (p) {
         the_pool.lists[index] = p->next;
         the_pool.kept -= whole(p);
-        allow(p, size);
+        p->next = p;
         return p + 1;
     }
     const size_t bytes = index == NO_SIZE ? size : room(index);
@@ -86,8 +85,8 @@ void *pool_take(size_t size)
         p = static_cast<struct piece *>(malloc(sizeof *p + bytes));
     if (!p)
         return nullptr;
+    p->next = p;
     p->size = index;
-    allow(p, size);
     return p + 1;
 }
 
@@ -113,7 +112,10 @@ static void *resize_large(struct piece *p, size_t size)
     if (size > SIZE_MAX - sizeof *p)
         return nullptr;
     p = static_cast<struct piece *>(realloc(p, sizeof *p + size));
-    return p ? p + 1 : nullptr;
+    if (!p)
+        return nullptr;
+    p->next = p;
+    return p + 1;
 }
 
 void *pool_resize(void *piece, size_t size)
@@ -123,14 +125,11 @@ void *pool_resize(void *piece, size_t size)
     struct piece *p = piece_of(piece);
     if (p->size == NO_SIZE)
         return resize_large(p, size);
-    if (size <= room(p->size)) {
-        allow(p, size);
+    if (size <= room(p->size))
         return piece;
-    }
     void *larger = pool_take(size);
     if (!larger)
         return nullptr;
-    allow(p, room(p->size));
     memcpy(larger, piece, room(p->size));
     pool_give(piece);
     return larger;
@@ -141,11 +140,12 @@ void pool_give(void *piece)
     if (!piece)
         return;
     struct piece *p = piece_of(piece);
-    if (!keeps || p->size == NO_SIZE || the_pool.kept > POOL_MOST_KEPT - LARGEST) {
+    if (p->next != p)
+        abort(); // given back twice
+    if (!keeps || p->size == NO_SIZE || the_pool.kept > POOL_MOST_KEPT - LARGEST - sizeof *p) {
         free(p);
         return;
     }
-    allow(p, 0);
     the_pool.kept += whole(p);
     p->next = the_pool.lists[p->size];
     the_pool.lists[p->size] = p;

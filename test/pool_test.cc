@@ -1,14 +1,18 @@
 // The pool: pieces come back, also from and to other threads, and what is kept has an end.
 #include "pool.h"
 
+#include <csignal>
 #include <cstdint>
 #include <cstring>
-#include <thread>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
-#include <sanitizer/asan_interface.h>
-
 #include "cmocka_cc.h"
+
+static const struct rlimit NO_CORE = {.rlim_cur = 0, .rlim_max = 0};
 
 static void fill(void *piece, size_t size, int byte)
 {
@@ -37,7 +41,7 @@ static int teardown(void **)
     return 0;
 }
 
-static void test_takes_the_piece_that_came_back_last(void **)
+static void take__some_have_come_back__the_last_is_the_first(void **)
 {
     for (const size_t size : {1u, 100u, 1040u, 1041u, 32784u}) {
         void *first = pool_take(size);
@@ -54,7 +58,7 @@ static void test_takes_the_piece_that_came_back_last(void **)
 }
 
 // Each byte that was asked for is there, up to each border between two sizes.
-static void test_has_room_for_each_size(void **)
+static void take__sizes_at_all_borders__have_room_and_are_aligned(void **)
 {
     std::vector<std::pair<void *, size_t>> pieces;
     for (const size_t border :
@@ -71,7 +75,7 @@ static void test_has_room_for_each_size(void **)
     }
 }
 
-static void test_does_not_keep_the_largest(void **)
+static void give__the_largest_or_none__keeps_nothing(void **)
 {
     pool_give(pool_take(32785));
     assert_int_equal(pool_kept(), 0);
@@ -79,7 +83,7 @@ static void test_does_not_keep_the_largest(void **)
     assert_int_equal(pool_kept(), 0);
 }
 
-static void test_zeroes_what_was_used_before(void **)
+static void take_zeroed__what_was_used_before__is_zero(void **)
 {
     void *piece = pool_take(300);
     fill(piece, 300, 0xab);
@@ -90,7 +94,7 @@ static void test_zeroes_what_was_used_before(void **)
     assert_null(pool_take_zeroed(SIZE_MAX / 2, 3));
 }
 
-static void test_copies_text(void **)
+static void take_copy__of_a_text__is_that_text(void **)
 {
     char *text = pool_take_copy("traceparent");
     assert_string_equal(text, "traceparent");
@@ -98,7 +102,7 @@ static void test_copies_text(void **)
 }
 
 // As curl's buffers grow: a little more each time, and far beyond what is kept.
-static void test_keeps_the_bytes_when_it_resizes(void **)
+static void resize__larger_and_smaller__keeps_the_bytes(void **)
 {
     size_t size = 1;
     unsigned char *piece = static_cast<unsigned char *>(pool_resize(nullptr, size));
@@ -116,7 +120,7 @@ static void test_keeps_the_bytes_when_it_resizes(void **)
     pool_give(piece);
 }
 
-static void test_tells_when_there_is_no_memory(void **)
+static void take__more_than_there_is__is_null(void **)
 {
     void *piece = pool_take(40000);
     const volatile size_t too_much = SIZE_MAX - 8;
@@ -125,7 +129,7 @@ static void test_tells_when_there_is_no_memory(void **)
     pool_give(piece);
 }
 
-static void test_keeps_so_much_and_no_more(void **)
+static void give__very_many__keeps_so_much_and_no_more(void **)
 {
     std::vector<void *> pieces;
     while (pieces.size() * 16384 < 2 * POOL_MOST_KEPT)
@@ -135,7 +139,7 @@ static void test_keeps_so_much_and_no_more(void **)
     assert_in_range(pool_kept(), POOL_MOST_KEPT - 65536, POOL_MOST_KEPT);
 }
 
-static void test_gives_back_in_steps(void **)
+static void trim__in_steps__says_when_it_is_done(void **)
 {
     void *pieces[5];
     for (size_t i = 0; i < 5; i++)
@@ -150,67 +154,80 @@ static void test_gives_back_in_steps(void **)
     assert_int_equal(pool_kept(), 0);
 }
 
-// AddressSanitizer finds who uses what was given back, or bytes behind those that were asked for.
-static void test_tells_tools_what_may_be_used(void **)
-{
-#ifdef __SANITIZE_ADDRESS__
-    unsigned char *piece = static_cast<unsigned char *>(pool_take(50));
-    assert_null(__asan_region_is_poisoned(piece, 50));
-    assert_non_null(__asan_region_is_poisoned(piece, 51));
-    piece = static_cast<unsigned char *>(pool_resize(piece, 60));
-    assert_null(__asan_region_is_poisoned(piece, 60));
-    assert_non_null(__asan_region_is_poisoned(piece, 61));
-    pool_give(piece);
-    assert_true(__asan_address_is_poisoned(piece));
-#else
-    skip();
-#endif
-}
-
 // curl's buffers are powers of two and a byte: they take hardly more than they need.
-static void test_has_pieces_for_buffers(void **)
+static void take__a_power_of_two_and_a_byte__takes_hardly_more(void **)
 {
     pool_give(pool_take(16385));
     assert_in_range(pool_kept(), 16385, 16385 + 64);
 }
 
-// As curl's resolver has it: an address is taken in its thread and given back in ours.
-static void test_lets_other_threads_take_and_give(void **)
+struct other_thread {
+    void *theirs[100]; // taken there, given back here
+    void *ours;        // taken here, given back there
+};
+
+static void *on_other_thread(void *arg)
 {
-    std::vector<void *> pieces(100);
-    void *ours = pool_take(48);
-    std::thread other([&] {
-        for (void *&piece : pieces)
-            piece = pool_take(48);
-        pool_give(ours);
-        pool_give(pieces.back());
-        pieces.pop_back();
-    });
+    struct other_thread *t = static_cast<struct other_thread *>(arg);
+    for (void *&piece : t->theirs)
+        piece = pool_take(48);
+    pool_give(t->ours);
+    return nullptr;
+}
+
+// As curl's resolver has it: an address is taken in its thread and given back in ours.
+static void other_threads__take_and_give__ours_alone_are_kept(void **)
+{
+    struct other_thread t = {.theirs = {}, .ours = pool_take(48)};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, nullptr, on_other_thread, &t), 0);
     for (size_t i = 0; i < 10000; i++)
         pool_give(pool_take(48));
-    other.join();
+    pthread_join(thread, nullptr);
     pool_give(pool_take(48));
     const size_t one = pool_kept();
-    for (void *piece : pieces)
+    for (void *piece : t.theirs)
         pool_give(piece);
-    assert_int_equal(pool_kept(), (1 + pieces.size()) * one);
+    assert_int_equal(pool_kept(), one);
+}
+
+static void give__twice__ends_the_program(void **)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        setrlimit(RLIMIT_CORE, &NO_CORE);
+        void *piece = pool_take(100);
+        pool_give(piece);
+        pool_give(piece);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 int main()
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_takes_the_piece_that_came_back_last, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_has_room_for_each_size, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_does_not_keep_the_largest, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_zeroes_what_was_used_before, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_copies_text, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keeps_the_bytes_when_it_resizes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tells_when_there_is_no_memory, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keeps_so_much_and_no_more, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_gives_back_in_steps, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tells_tools_what_may_be_used, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_has_pieces_for_buffers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lets_other_threads_take_and_give, setup, teardown),
+        cmocka_unit_test_setup_teardown(take__some_have_come_back__the_last_is_the_first, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(take__sizes_at_all_borders__have_room_and_are_aligned,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(give__the_largest_or_none__keeps_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(take_zeroed__what_was_used_before__is_zero, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(take_copy__of_a_text__is_that_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(resize__larger_and_smaller__keeps_the_bytes, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(take__more_than_there_is__is_null, setup, teardown),
+        cmocka_unit_test_setup_teardown(give__very_many__keeps_so_much_and_no_more, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(trim__in_steps__says_when_it_is_done, setup, teardown),
+        cmocka_unit_test_setup_teardown(take__a_power_of_two_and_a_byte__takes_hardly_more, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(other_threads__take_and_give__ours_alone_are_kept, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(give__twice__ends_the_program, setup, teardown),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
