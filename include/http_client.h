@@ -64,7 +64,7 @@ typedef bool (*fetch_data_fn)(void *arg, const char *data, size_t size);
 // which are borrowed until the fetch ends.
 struct fetch_options {
     const char *method; // sent as it is; "HEAD" expects no body
-    const char *url;    // http or https, sent with its path as it is
+    const char *url;    // http or https, in ASCII, sent with its path as it is
     const char *connect_to =
         nullptr; // "::10.0.0.1:8080": connects to this, whatever host and port the
                  // URL has, which the certificate is checked with; null: to those
@@ -102,8 +102,9 @@ void http_client_free(struct http_client *c);
 void http_client_forget(struct http_client *c, uint32_t shard);
 
 // Nothing is going on: gives memory back and closes the connections that only many requests at once
-// needed. In steps, soon.
-void http_client_rest(struct http_client *c);
+// needed. In steps, soon; `rested`, unless it is null, is called when that is done.
+typedef void (*rested_fn)(void *arg);
+void http_client_rest(struct http_client *c, rested_fn rested, void *arg);
 
 // Never null: what cannot be started ends as FETCH_CONNECT, like all else through `done`.
 [[nodiscard]] struct fetch *fetch_start(struct http_client *c, const struct fetch_options *options);

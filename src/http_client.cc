@@ -1,4 +1,4 @@
-// HTTP requests over curl. Owns the fetches, those under way and a pool of those at rest, each with an easy
+// HTTP requests over curl. Owns the fetches, those under way and some at rest, each with an easy
 // handle of curl, on which all that never differs is set once. Knows nothing of what is asked or answered.
 //
 // Callbacks of curl only record; fetches begin in on_start and end in finish, from the event loop.
@@ -39,6 +39,8 @@ struct http_client {
     struct tasks *tasks;
     struct task rest;
     uint32_t rest_shard; // the next that is to be looked at
+    rested_fn rested;    // null: nobody wants to know
+    void *rested_arg;
     struct curl_loop *loop;
     struct fetch_headers *no_headers;    // for requests that bring none
     std::vector<struct fetch *> resting; // the last one used is the next
@@ -46,7 +48,7 @@ struct http_client {
 };
 
 // Is somebody's from fetch_start until its `done` has returned or until fetch_cancel; then it goes back to
-// the pool.
+// those at rest.
 struct fetch {
     struct http_client *client;
     struct task task;    // to be started, or to go on after a pause
@@ -436,11 +438,17 @@ bool fetch_was_sent(const struct fetch *f)
 static bool on_rest(void *arg)
 {
     struct http_client *c = static_cast<struct http_client *>(arg);
-    return pool_trim(TRIMMED_A_STEP) || curl_loop_rest(c->loop, c->rest_shard++);
+    if (pool_trim(TRIMMED_A_STEP) || curl_loop_rest(c->loop, c->rest_shard++))
+        return true;
+    if (c->rested)
+        c->rested(c->rested_arg);
+    return false;
 }
 
-void http_client_rest(struct http_client *c)
+void http_client_rest(struct http_client *c, rested_fn rested, void *arg)
 {
+    c->rested = rested;
+    c->rested_arg = arg;
     c->rest_shard = FETCH_SHARD_KUBERNETES + 1; // that one is asked all the time
     tasks_add(c->tasks, &c->rest);
 }

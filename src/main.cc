@@ -124,6 +124,13 @@ static void on_verbose_signal(evutil_socket_t, short, void *arg)
     log_info("SIGUSR1: the log is %s from now on", c->verbose ? "verbose" : "brief");
 }
 
+// Giving memory back takes milliseconds, and so does getting it again: not between two requests.
+static void on_rested(void *arg)
+{
+    if (api_in_flight(static_cast<struct svc *>(arg)->api) == 0)
+        process_trim_heap();
+}
+
 static void on_trim_timer(evutil_socket_t, short, void *arg)
 {
     struct svc *s = static_cast<struct svc *>(arg);
@@ -132,12 +139,9 @@ static void on_trim_timer(evutil_socket_t, short, void *arg)
         event_add(s->trim_timer, &TRIM_STEP);
         return;
     }
-    // giving memory back takes milliseconds, and so does getting it again: not between two requests
     const uint64_t asked = metrics_node_requests(s->metrics);
-    if (api_in_flight(s->api) == 0 && asked == s->asked) {
-        process_trim_heap();
-        http_client_rest(s->http);
-    }
+    if (api_in_flight(s->api) == 0 && asked == s->asked)
+        http_client_rest(s->http, on_rested, s);
     s->asked = asked;
     event_add(s->trim_timer, &TRIM_INTERVAL);
 }
