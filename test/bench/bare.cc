@@ -16,8 +16,8 @@ struct bare *bare_new(unsigned nodes, uint16_t port, const char *path, size_t si
     b->window = window;
     b->head = bench_head(size).size();
     b->size = size;
-    b->request = std::string("GET ") + path +
-                 " HTTP/1.1\r\nHost: 127.1.0.1:8080\r\nUser-Agent: bare\r\nAccept: */*\r\n\r\n";
+    b->request =
+        std::string("GET ") + path + " HTTP/1.1\r\nHost: 127.1.0.1:8080\r\nAccept: */*\r\n\r\n";
     b->replies.resize(keeps ? nodes * (b->head + size) : 0);
     for (unsigned i = 0; i < nodes; i++) {
         const struct sockaddr_in a = bench_node_address(i, port);
