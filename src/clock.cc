@@ -12,7 +12,8 @@ static void put_digits(char *text, int digits, int number)
 // nodes.
 std::string clock_text(int64_t wall_ms)
 {
-    const time_t seconds = static_cast<time_t>(wall_ms / 1000);
+    const int64_t ms = (wall_ms % 1000 + 1000) % 1000; // also before 1970
+    const time_t seconds = static_cast<time_t>((wall_ms - ms) / 1000);
     struct tm utc;
     gmtime_r(&seconds, &utc);
     char text[] = "0000-00-00T00:00:00.000Z";
@@ -22,6 +23,6 @@ std::string clock_text(int64_t wall_ms)
     put_digits(text + 11, 2, utc.tm_hour);
     put_digits(text + 14, 2, utc.tm_min);
     put_digits(text + 17, 2, utc.tm_sec);
-    put_digits(text + 20, 3, static_cast<int>(wall_ms % 1000));
+    put_digits(text + 20, 3, static_cast<int>(ms));
     return text;
 }

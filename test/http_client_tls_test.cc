@@ -192,8 +192,8 @@ static void https__another_authority_or_none__is_refused(void **)
     // the first leaves a trusted connection behind, which must not serve the others
     const struct outcome ours = tls_get(&s, &a.pem);
     const struct outcome others[] = {
+        tls_get(&s, nullptr), // nor may what it trusted
         tls_get(&s, &other.pem),
-        tls_get(&s, nullptr),
         tls_get(&s, &nonsense),
     };
     const struct outcome again = tls_get(&s, &a.pem);

@@ -115,6 +115,19 @@ static void fetch__after_a_url_that_is_refused__goes_where_it_says(void **)
     servers_end(&s);
 }
 
+// As many bytes, and the same end: the address alone would not do. Nobody listens there.
+static void fetch__another_scheme__is_not_taken_for_the_one_before(void **)
+{
+    struct fetching s = fetching_begin({});
+
+    const struct outcome http = fetching_get(&s, "http://127.77.0.9//a");
+    const struct outcome https = fetching_get(&s, "https://127.77.0.9/a");
+
+    assert_true(http.error.find(" port 80 ") != http.error.npos);
+    assert_true(https.error.find(" port 443 ") != https.error.npos);
+    fetching_end(&s);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +136,7 @@ int main()
         cmocka_unit_test(fetch__names_in_between__go_where_they_say),
         cmocka_unit_test(fetch__user_that_looks_like_an_address__is_none),
         cmocka_unit_test(fetch__after_a_url_that_is_refused__goes_where_it_says),
+        cmocka_unit_test(fetch__another_scheme__is_not_taken_for_the_one_before),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
