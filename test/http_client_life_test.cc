@@ -100,27 +100,6 @@ static void fetch__fresh__connects_again(void **)
     fetching_end(&s);
 }
 
-// curl refuses so large a text, when some of what the request wants has been set.
-static void fetch__after_one_that_curl_refuses__is_as_told(void **)
-{
-    struct fetching s = fetching_begin({{OK, TCP_KEEP}});
-    const std::string too_large(9 << 20, 'x');
-    struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
-    options.once = true;
-    options.ca_pem = &too_large;
-
-    const struct outcome first = fetching_get(&s, s.url);
-    const struct outcome refused = fetching_do(&s, &options);
-    const struct outcome again = fetching_get(&s, s.url);
-
-    assert_int_equal(first.status, FETCH_DONE);
-    assert_int_equal(refused.status, FETCH_CONNECT);
-    assert_false(refused.sent);
-    assert_int_equal(again.status, FETCH_DONE);
-    assert_int_equal(again.connects, 0);
-    fetching_end(&s);
-}
-
 static void on_rested(void *arg)
 {
     event_base_loopbreak(static_cast<struct event_base *>(arg));
@@ -483,7 +462,6 @@ static void fetch__thousand_servers_again__makes_no_new_connection(void **)
 int main()
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fetch__after_one_that_curl_refuses__is_as_told),
         cmocka_unit_test(rest__after_a_fetch__gives_all_back_and_says_so),
         cmocka_unit_test(fetch__get_on_a_dying_kept_connection__is_sent_again),
         cmocka_unit_test(fetch__post_once_on_dying_connections__is_never_sent_twice),

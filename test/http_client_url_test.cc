@@ -1,4 +1,5 @@
-// http_client: a handle goes from one URL to the next, and each request to where its URL says.
+// http_client: a handle goes from one URL to the next, and each request to where its URL says, with nothing
+// of the one before.
 #include "http_client.h"
 
 #include <string>
@@ -128,6 +129,27 @@ static void fetch__another_scheme__is_not_taken_for_the_one_before(void **)
     fetching_end(&s);
 }
 
+// curl refuses so large a text, when some of what the request wants has been set.
+static void fetch__after_one_that_curl_refuses__is_as_told(void **)
+{
+    struct fetching s = fetching_begin(SCRIPT);
+    const std::string too_large(9 << 20, 'x');
+    struct fetch_options options = fetching_options(s.url.c_str(), nullptr);
+    options.once = true;
+    options.ca_pem = &too_large;
+
+    const struct outcome first = fetching_get(&s, s.url);
+    const struct outcome refused = fetching_do(&s, &options);
+    const struct outcome again = fetching_get(&s, s.url);
+
+    assert_int_equal(first.status, FETCH_DONE);
+    assert_int_equal(refused.status, FETCH_CONNECT);
+    assert_false(refused.sent);
+    assert_int_equal(again.status, FETCH_DONE);
+    assert_int_equal(again.connects, 0);
+    fetching_end(&s);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +159,7 @@ int main()
         cmocka_unit_test(fetch__user_that_looks_like_an_address__is_none),
         cmocka_unit_test(fetch__after_a_url_that_is_refused__goes_where_it_says),
         cmocka_unit_test(fetch__another_scheme__is_not_taken_for_the_one_before),
+        cmocka_unit_test(fetch__after_one_that_curl_refuses__is_as_told),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

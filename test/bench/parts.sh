@@ -353,26 +353,21 @@ part_start() {
 }
 
 # What part_image has made in docker: gone again, also after a signal.
-image="" container=""
+images="" container=""
 drop_image() {
+	local image
 	[ -z "$container" ] || docker rm "$container" >/dev/null 2>&1
-	[ -z "$image" ] || docker rmi -f "$image" >/dev/null 2>&1
-	image="" container=""
+	for image in $images; do docker rmi -f "$image" >/dev/null 2>&1; done
+	images="" container=""
 }
-
 part_image() {
-	local base unpacked packed
-	base=$(sed -n 's/^FROM \(.*\) AS .*/\1/p' deploy/Dockerfile)
+	local unpacked packed
 	if ! docker info >/dev/null 2>&1; then
 		echo "image: skipped, docker is not there"
 		return 0
 	fi
-	if ! docker image inspect "$base" >/dev/null 2>&1 && ! docker pull -q "$base" >/dev/null 2>&1; then
-		echo "image: skipped, docker can not get $base"
-		return 0
-	fi
-	image=tracer-svc:bench-$$
-	run docker build -q -f deploy/Dockerfile -t $image . && container=$(docker create $image) || return
+	images=$(scripts/build-image tracer-svc-bench-$$) &&
+		container=$(docker create tracer-svc-bench-$$-image) || return
 	docker export "$container" >"$work/image" || return
 	unpacked=$(wc -c <"$work/image")
 	packed=$(gzip -c "$work/image" | wc -c)
