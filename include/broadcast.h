@@ -4,8 +4,8 @@
 // what has not answered by then is reported as a time-out. At most `max_in_flight` of its node requests
 // are under way at once; nodes that failed the last time are asked last, so that they can not keep the
 // others waiting. A session's owner is asked alone, and the others only where it fails, or has it no more,
-// or takes its time: the reply is the same, for the others can not have it. Everything that takes its time
-// with thousands of nodes goes on in steps.
+// or takes its time: they can not have it, so its answer, if it is ok, is the reply. Everything that takes
+// its time with thousands of nodes goes on in steps.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -54,7 +54,8 @@ struct broadcast_request {
     std::string target;               // behind a node's base URL
     std::vector<std::string> headers; // "Name: value"
     struct blob *body;                // a reference is taken
-    int64_t timeout_ms;               // of the whole broadcast
+    int64_t timeout_ms;               // from when the client asked
+    int64_t waited_ms;                // so much of that is over
     bool names_nodes;                 // ask `only` these
     std::vector<std::string> only;    // each once, in order
     struct aggregate_options options;

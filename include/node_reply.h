@@ -54,6 +54,9 @@ void node_reply_restart(struct node_reply *r);
 void node_reply_answer(struct node_reply *r, const struct request_kind *kind, int status,
                        struct blob *body);
 
+// Nobody needs its answer: it can not have what is asked for.
+void node_reply_miss(struct node_reply *r);
+
 // There is no answer.
 void node_reply_fail(struct node_reply *r, const struct request_kind *kind, enum reason reason,
                      enum effect effect);

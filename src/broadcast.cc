@@ -69,10 +69,13 @@ static void note(struct broadcast *b, const struct node_reply *r)
 }
 
 // What the circuit breaker learns from a node's end. Only reads teach that a node hangs: stopping a
-// session waits for its hook, and may do so for ever at a node that is well.
-static void learn(struct broadcast *b, const struct node_reply *r, bool hung, int64_t now_ms)
+// session waits for its hook, and may do so for ever at a node that is well; and only where the node had
+// most of the time that the client gives, for some are asked late.
+static void learn(struct broadcast *b, const struct node_reply *r, bool hung, bool swallowed,
+                  int64_t now_ms)
 {
-    const bool proves = !b->options.kind.mutation && r->ms >= BREAKER_LEAST_PATIENCE_MS;
+    const bool had_its_time = r->ms >= std::max(b->patience_ms, BREAKER_LEAST_PATIENCE_MS);
+    const bool proves = !b->options.kind.mutation && (swallowed || had_its_time);
     if (!hung || proves)
         nodes_learn(b->context->nodes, r->key, hung, b->target, now_ms);
 }
@@ -131,9 +134,17 @@ static void give_place(struct broadcast *b, struct call *c)
     c->has_place = false;
 }
 
-static int64_t place_ms(const struct broadcast *b)
+static int64_t usual_place_ms(const struct broadcast *b)
 {
     return std::min(PLACE_MS, (b->deadline_ms - b->started_ms) / 4);
+}
+
+// How long a call keeps its place. It is usual that the owner of a session takes seconds to stop it.
+static int64_t place_ms(const struct broadcast *b)
+{
+    if (b->alone && b->options.kind.mutation)
+        return (b->deadline_ms - b->started_ms) * 3 / 4;
+    return usual_place_ms(b);
 }
 
 // Those that have waited long enough make room.
@@ -201,10 +212,13 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
         node_reply_fail(r, &b->options.kind, reason_of(result->status),
                         result->sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     }
+    const bool swallowed = fetch_was_swallowed(result);
     note(b, r);
-    learn(b, r, result->status == FETCH_TIMEOUT || fetch_was_swallowed(result), now_ms);
+    learn(b, r, result->status == FETCH_TIMEOUT || swallowed, swallowed, now_ms);
     broadcast_learn_owner(b, r);
     b->open--;
+    if (c == &b->calls.front())
+        b->settled = broadcast_is_settled(b);
     go_on(b);
 }
 
@@ -226,7 +240,7 @@ static void call_expire(struct broadcast *b, struct call *c)
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     if (asked) {
         note(b, r);
-        learn(b, r, true, now_ms);
+        learn(b, r, true, false, now_ms);
     } else {
         metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
     }
@@ -244,7 +258,7 @@ static void on_timer(evutil_socket_t, short, void *arg)
 static void watch_places(struct broadcast *b)
 {
     const struct timeval step = {.tv_sec = 0,
-                                 .tv_usec = std::max<int64_t>(place_ms(b) / 4, 1) * 1000};
+                                 .tv_usec = std::max<int64_t>(usual_place_ms(b) / 8, 1) * 1000};
     b->place_timer = event_new(b->context->base, -1, EV_PERSIST, on_place_timer, b);
     if (!b->place_timer || event_add(b->place_timer, &step) != 0)
         log_fatal("out of memory: no timer for a request");
@@ -260,14 +274,33 @@ static bool step_choosing(struct broadcast *b)
     return true;
 }
 
+// Nobody else needs to answer any more: as those that were never asked, they miss. Mutations that were sent
+// are brought to their end.
+static void drop_others(struct broadcast *b)
+{
+    for (struct call &c : b->calls) {
+        struct node_reply *r = &b->replies[c.reply];
+        if (r->done)
+            continue;
+        if (c.fetch)
+            fetch_cancel(c.fetch);
+        c.fetch = nullptr;
+        node_reply_miss(r);
+    }
+    b->next = b->calls.size();
+    b->open = 0;
+}
+
 // Sends what the window lets through, or ends what the deadline has left over.
 static bool step_collecting(struct broadcast *b)
 {
     const size_t most_sent = b->next + SENDS_A_STEP, most_ended = b->next_expired + EXPIRED_A_STEP;
     const size_t in_flight = b->context->max_in_flight;
     // the owner has not answered well, or not yet: its place is free
-    if (b->alone && b->next > 0 && b->window == 0 && !broadcast_is_settled(b))
+    if (b->alone && b->next > 0 && b->window == 0 && !b->settled)
         broadcast_choose_others(b);
+    if (b->settled && !b->options.kind.mutation)
+        drop_others(b);
     if (b->expired)
         while (b->next_expired < b->calls.size() && b->next_expired < most_ended)
             call_expire(b, &b->calls[b->next_expired++]);
@@ -349,11 +382,13 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     b->done = done;
     b->arg = arg;
     b->started_ms = clock_monotonic_ms();
-    b->deadline_ms = b->started_ms + request->timeout_ms;
+    const int64_t left_ms = std::max<int64_t>(request->timeout_ms - request->waited_ms, 1);
+    b->deadline_ms = b->started_ms + left_ms;
+    b->patience_ms = request->timeout_ms * 9 / 10;
     b->timer = evtimer_new(context->base, on_timer, b);
     if (!b->timer)
         log_fatal("out of memory: no timer for a request");
-    timer_start(b->timer, request->timeout_ms);
+    timer_start(b->timer, left_ms);
     go_on(b);
     return b;
 }

@@ -139,10 +139,11 @@ static bool choose_named(struct broadcast *b)
     return end == b->only.size();
 }
 
-// The node to be asked alone; null: all are to be asked. A view of the nodes has an entry of each.
+// The node to be asked alone; null: all are to be asked. A view of the nodes has an entry of each, and who
+// wants no answer rather than one without some nodes wants all to be asked.
 static const struct node *find_owner(struct broadcast *b)
 {
-    if (!b->session.named || b->options.view_nodes)
+    if (!b->session.named || b->options.view_nodes || b->options.partial_deny)
         return nullptr;
     const struct node *n =
         nodes_find_key(b->context->nodes, owners_find(b->context->owners, b->session.id));
@@ -217,8 +218,8 @@ static std::span<const struct json_member> shown(const struct node_reply *r)
 
 bool broadcast_is_settled(const struct broadcast *b)
 {
-    const struct node_reply *r = &b->replies.front();
-    if (!b->alone || !r->done || r->outcome != OUTCOME_OK)
+    const struct node_reply *r = &b->replies[b->calls.front().reply];
+    if (b->owner_key.empty() || !r->done || r->outcome != OUTCOME_OK)
         return false;
     if (!b->session.shown)
         return true;

@@ -57,15 +57,17 @@ struct broadcast {
     bool waits_for_all;              // also for those whose circuit is open
     bool alone;                      // only the session's owner is asked so far
     std::string owner_key;           // that node's; empty: none was asked alone
+    bool settled;                    // it has answered, and nobody else needs to
     size_t next;                     // of calls, to be sent
     size_t window;                   // calls that have a place
     size_t open;                     // calls without an outcome
     int64_t started_ms, deadline_ms; // monotonic
-    bool expired;                    // the deadline is over
-    size_t next_expired;             // of calls, to be ended then
-    struct event *timer;             // the deadline
-    struct event *place_timer;       // while more is to be asked than has a place
-    struct aggregate *aggregate;     // while REPLYING
+    int64_t patience_ms;         // who has had that long and has not answered may be said to hang
+    bool expired;                // the deadline is over
+    size_t next_expired;         // of calls, to be ended then
+    struct event *timer;         // the deadline
+    struct event *place_timer;   // while more is to be asked than has a place
+    struct aggregate *aggregate; // while REPLYING
     struct http_response response;
     broadcast_done_fn done;
     void *arg;
@@ -78,7 +80,7 @@ struct broadcast {
 // The owner alone was asked: adds calls for all other nodes behind its own.
 void broadcast_choose_others(struct broadcast *b);
 
-// Whether the owner, asked alone, has answered so that no other node needs to be asked.
+// Whether the owner, asked before the others, has answered so that no other node needs to.
 [[nodiscard]] bool broadcast_is_settled(const struct broadcast *b);
 
 // Remembers what an answer shows of who has which session.

@@ -174,8 +174,7 @@ static void begin_next(struct group *g)
     for (struct ticket *t : f->tickets)
         t->flight = f;
     event_del(g->timer);
-    const int64_t waited_ms = clock_monotonic_ms() - f->tickets.front()->asked_ms;
-    g->request.timeout_ms = std::max<int64_t>(g->request.timeout_ms - waited_ms, 1);
+    g->request.waited_ms = clock_monotonic_ms() - f->tickets.front()->asked_ms;
     f->broadcast = broadcast_start(g->owner->context, &g->request, on_broadcast_done, f);
     blob_unref(g->request.body);
     g->request.body = nullptr;

@@ -134,6 +134,7 @@ void exchange_start(struct exchanges *x, struct http_request *request, struct qu
         .headers = forwarded_headers(request),
         .body = http_request_body(request),
         .timeout_ms = query->timeout_ms,
+        .waited_ms = 0,
         .names_nodes = query->names_nodes,
         .only = query->nodes,
         .options = {.kind = kind_of(request),

@@ -135,6 +135,26 @@ static void client__that_leaves__is_no_failure_of_a_node(void **)
         count_of(http_get(the_svc.url + "/v1/tracer-nodes").body, "\"failures-in-row\":0"), 4);
 }
 
+// A session's owner is asked first, and hangs: the others have three quarters of the second that the client gives.
+static void nodes__that_were_asked_late__are_not_said_to_hang(void **)
+{
+    const std::string sessions = the_svc.url + "/v1/trace-session";
+    const struct reply made =
+        http("POST", sessions, R"({"pod":"web-2-a","container":"*","trace-hook":"ticker"})");
+    assert_int_equal(made.status, 200);
+    const std::string id = made.body.substr(2, made.body.find('"', 2) - 2);
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-1,worker-3&kind=slow&after=850");
+
+    for (int i = 0; i < 3; i++)
+        assert_text(reply_header(http_get(sessions + "/" + id), "Tracer-Nodes"),
+                    "total=3, ok=0, miss=0, error=0, failed=3");
+
+    const std::string log = program_log(&the_svc.daemon);
+    assert_has(log, "node worker-2 did not answer 3 times in a row");
+    assert_int_equal(count_of(log, "times in a row"), 1);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +173,8 @@ int main()
         cmocka_unit_test_setup_teardown(circuits__all_open__are_all_tried, start_all, stop_all),
         cmocka_unit_test_setup_teardown(client__that_leaves__is_no_failure_of_a_node, start_all,
                                         stop_all),
+        cmocka_unit_test_setup_teardown(nodes__that_were_asked_late__are_not_said_to_hang,
+                                        start_all, stop_all),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -232,15 +232,36 @@ static void owner__that_hangs__keeps_nobody_from_being_asked(void **)
     }
 }
 
-static void owner__that_is_slow__is_waited_for(void **)
+static void slow_down(const char *node, const char *ms)
 {
-    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=slow&after=1500");
+    cluster_do(&the_cluster, "POST", std::string("/fault?node=") + node + "&kind=slow&after=" + ms);
+}
+
+// Stopping a session takes seconds.
+static void owner__that_is_slow_to_change__is_waited_for_alone(void **)
+{
+    slow_down("worker-2", "1500");
 
     const struct reply r = http("PUT", session_url(the_id), R"({"Run":true})");
 
     assert_int_equal(r.status, 200);
     assert_counts(r, "total=3, ok=1, miss=2, error=0, failed=0");
-    assert_asked("PUT", 1, 1, 1); // the others after half a second
+    assert_asked("PUT", 0, 1, 0);
+}
+
+// Its answer comes when the others have been asked, and one of them hangs.
+static void owner__that_is_slow_to_read__has_the_answer(void **)
+{
+    slow_down("worker-2", "900");
+    fault("worker-3", "hang");
+
+    const struct reply r = http_get(session_url(the_id + "?timeout=4s"));
+
+    assert_int_equal(r.status, 200);
+    assert_has(r.body, "{\"" + the_id + "\":{");
+    assert_counts(r, "total=3, ok=1, miss=2, error=0, failed=0");
+    assert_true(r.seconds < 3);
+    assert_asked("GET", 1, 1, 1);
 }
 
 // It is not the session's business.
@@ -248,12 +269,24 @@ static void other_node__that_hangs__costs_no_time(void **)
 {
     fault("worker-3", "hang");
 
-    const struct reply r = http_get(session_url(the_id + "?partial=deny"));
+    const struct reply r = http_get(session_url(the_id));
 
     assert_int_equal(r.status, 200);
     assert_counts(r, "total=3, ok=1, miss=2, error=0, failed=0");
     assert_true(r.seconds < 1.0);
     assert_asked("GET", 0, 1, 0);
+}
+
+// No answer rather than one without that node: all are to be asked.
+static void other_node__that_hangs_where_all_are_wanted__is_missed(void **)
+{
+    fault("worker-3", "hang");
+
+    const struct reply r = http_get(session_url(the_id + "?partial=deny&timeout=300ms"));
+
+    assert_int_equal(r.status, 503);
+    assert_counts(r, "total=3, ok=1, miss=1, error=0, failed=1");
+    assert_asked("GET", 1, 1, 1);
 }
 
 static void owner__that_is_not_ready__is_not_asked_and_others_are(void **)
@@ -303,8 +336,10 @@ int main()
         TEST(owner__that_drops_a_mutation__is_not_sent_it_again),
         TEST(owner__that_refuses_connections__was_not_sent_anything),
         TEST(owner__that_hangs__keeps_nobody_from_being_asked),
-        TEST(owner__that_is_slow__is_waited_for),
+        TEST(owner__that_is_slow_to_change__is_waited_for_alone),
+        TEST(owner__that_is_slow_to_read__has_the_answer),
         TEST(other_node__that_hangs__costs_no_time),
+        TEST(other_node__that_hangs_where_all_are_wanted__is_missed),
         TEST(owner__that_is_not_ready__is_not_asked_and_others_are),
         TEST(owner__that_left__is_not_asked),
     };
