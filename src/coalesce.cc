@@ -23,7 +23,7 @@ constexpr int64_t GATHER_MS = 10;     // for a single one, which may be about to
 struct ticket {
     struct group *group;
     struct flight *flight; // null: waits for the next one
-    int64_t asked_ms;      // monotonic
+    int64_t asked_us;      // monotonic
     broadcast_done_fn done;
     void *arg;
 };
@@ -174,7 +174,8 @@ static void begin_next(struct group *g)
     for (struct ticket *t : f->tickets)
         t->flight = f;
     event_del(g->timer);
-    g->request.waited_ms = clock_monotonic_ms() - f->tickets.front()->asked_ms;
+    // not the difference of two milliseconds, which may be one where nothing was waited for
+    g->request.waited_ms = (clock_monotonic_us() - f->tickets.front()->asked_us) / 1000;
     f->broadcast = broadcast_start(g->owner->context, &g->request, on_broadcast_done, f);
     blob_unref(g->request.body);
     g->request.body = nullptr;
@@ -198,7 +199,7 @@ struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *requ
 {
     struct group *g = group_of(c, key_of(request));
     struct ticket *t = new ticket{
-        .group = g, .flight = nullptr, .asked_ms = clock_monotonic_ms(), .done = done, .arg = arg};
+        .group = g, .flight = nullptr, .asked_us = clock_monotonic_us(), .done = done, .arg = arg};
     g->waiting.push_back(t);
     if (g->waiting.size() > 1)
         return t;
