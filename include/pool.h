@@ -2,9 +2,9 @@
 // those that come back are kept for the next of their size.
 //
 // Pieces are kept for the thread that called pool_open, without a lock. Other threads, such as those that
-// curl's resolver starts, may take and give back the same pieces; theirs come from malloc and go back to it. As the
-// functions of malloc(3) otherwise: what is taken is aligned for everything, null means no memory; and a piece
-// that is given back twice ends the program.
+// curl's resolver starts, may take and give back the same pieces; theirs come from malloc and go back to it.
+// As the functions of malloc(3) otherwise: what is taken is aligned for everything, null means no memory; and
+// a piece that is given back twice ends the program.
 #pragma once
 #include <cstddef>
 

@@ -39,7 +39,7 @@ struct http_client {
     struct tasks *tasks;
     struct task rest;
     uint32_t rest_shard; // the next that is to be looked at
-    rested_fn rested;    // null: nobody wants to know
+    rested_fn rested;
     void *rested_arg;
     struct curl_loop *loop;
     struct fetch_headers *no_headers;    // for requests that bring none
@@ -440,8 +440,7 @@ static bool on_rest(void *arg)
     struct http_client *c = static_cast<struct http_client *>(arg);
     if (pool_trim(TRIMMED_A_STEP) || curl_loop_rest(c->loop, c->rest_shard++))
         return true;
-    if (c->rested)
-        c->rested(c->rested_arg);
+    c->rested(c->rested_arg);
     return false;
 }
 

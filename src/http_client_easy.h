@@ -23,8 +23,7 @@ struct easy {
     CURL *curl;
     CURLU *url;
     struct easy_settings settings; // as they are on the handle now; all zeros: not known
-    std::string
-        form; // of the URL: its text without the IPv4 address; empty: it has none, or is not set
+    std::string form; // the URL's text without its IPv4 address; empty: it has none, or is not set
 };
 
 // A new handle, with all set that is the same in every request, callbacks aside.

@@ -192,8 +192,9 @@ void node_reply_answer(struct node_reply *r, const struct request_kind *kind, in
 void node_reply_miss(struct node_reply *r)
 {
     r->done = true;
-    r->outcome = OUTCOME_MISS;
     r->ms = -1;
+    set_outcome(r, OUTCOME_MISS, REASON_NONE);
+    node_reply_restart(r);
 }
 
 void node_reply_fail(struct node_reply *r, const struct request_kind *kind, enum reason reason,

@@ -13,8 +13,7 @@ constexpr size_t KB = 1024;
 constexpr unsigned STEPS = KB / STEP + 1;
 constexpr size_t LARGEST = 32 * KB + STEP;
 constexpr unsigned SIZES = STEPS + std::bit_width(LARGEST / KB);
-constexpr unsigned NO_SIZE =
-    SIZES; // of pieces that are not kept: they have as much room as was asked for
+constexpr unsigned NO_SIZE = SIZES; // of pieces that are not kept: no more than was asked for
 
 // What stands before the bytes of a piece.
 struct alignas(STEP) piece {
@@ -65,6 +64,15 @@ bool pool_is_watched()
     return __asan_init || (preloaded && strstr(preloaded, "vgpreload"));
 }
 
+// A piece, or none, that is somebody's from now on.
+static void *hand_out(struct piece *p)
+{
+    if (!p)
+        return nullptr;
+    p->next = p;
+    return p + 1;
+}
+
 void pool_open()
 {
     keeps = true;
@@ -77,17 +85,14 @@ void *pool_take(size_t size)
     if (p) {
         the_pool.lists[index] = p->next;
         the_pool.kept -= whole(p);
-        p->next = p;
-        return p + 1;
+        return hand_out(p);
     }
     const size_t bytes = index == NO_SIZE ? size : room(index);
     if (bytes <= SIZE_MAX - sizeof *p)
         p = static_cast<struct piece *>(malloc(sizeof *p + bytes));
-    if (!p)
-        return nullptr;
-    p->next = p;
-    p->size = index;
-    return p + 1;
+    if (p)
+        p->size = index;
+    return hand_out(p);
 }
 
 void *pool_take_zeroed(size_t count, size_t size)
@@ -111,11 +116,7 @@ static void *resize_large(struct piece *p, size_t size)
 {
     if (size > SIZE_MAX - sizeof *p)
         return nullptr;
-    p = static_cast<struct piece *>(realloc(p, sizeof *p + size));
-    if (!p)
-        return nullptr;
-    p->next = p;
-    return p + 1;
+    return hand_out(static_cast<struct piece *>(realloc(p, sizeof *p + size)));
 }
 
 void *pool_resize(void *piece, size_t size)

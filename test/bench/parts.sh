@@ -361,13 +361,15 @@ drop_image() {
 	for image in $images; do docker rmi -f "$image" >/dev/null 2>&1; done
 	images="" container=""
 }
+
 part_image() {
 	local unpacked packed
 	if ! docker info >/dev/null 2>&1; then
 		echo "image: skipped, docker is not there"
 		return 0
 	fi
-	images=$(scripts/build-image tracer-svc-bench-$$) &&
+	images="tracer-svc-bench-$$-image tracer-svc-bench-$$-build"
+	run scripts/build-image tracer-svc-bench-$$ && images=$(cat "$work/output") &&
 		container=$(docker create tracer-svc-bench-$$-image) || return
 	docker export "$container" >"$work/image" || return
 	unpacked=$(wc -c <"$work/image")
