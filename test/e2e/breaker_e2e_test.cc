@@ -138,16 +138,13 @@ static void client__that_leaves__is_no_failure_of_a_node(void **)
 // A session's owner is asked first, and hangs: the others have three quarters of the second that the client gives.
 static void nodes__that_were_asked_late__are_not_said_to_hang(void **)
 {
-    const std::string sessions = the_svc.url + "/v1/trace-session";
-    const struct reply made =
-        http("POST", sessions, R"({"pod":"web-2-a","container":"*","trace-hook":"ticker"})");
-    assert_int_equal(made.status, 200);
-    const std::string id = made.body.substr(2, made.body.find('"', 2) - 2);
+    const std::string session =
+        the_svc.url + "/v1/trace-session/" + svc_create_session(&the_svc, "web-2-a");
     cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
-    cluster_do(&the_cluster, "POST", "/fault?node=worker-1,worker-3&kind=slow&after=850");
+    cluster_slow_down(&the_cluster, "worker-1,worker-3", "850");
 
     for (int i = 0; i < 3; i++)
-        assert_text(reply_header(http_get(sessions + "/" + id), "Tracer-Nodes"),
+        assert_text(reply_header(http_get(session), "Tracer-Nodes"),
                     "total=3, ok=0, miss=0, error=0, failed=3");
 
     const std::string log = program_log(&the_svc.daemon);

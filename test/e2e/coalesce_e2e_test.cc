@@ -30,11 +30,6 @@ static int heal(void **)
     return 0;
 }
 
-static void slow_down(const char *node, const char *ms)
-{
-    cluster_do(&the_cluster, "POST", std::string("/fault?node=") + node + "&kind=slow&after=" + ms);
-}
-
 // Waits until a node has so many requests: such as {"GET":2}.
 static void wait_for_requests(const char *node, const char *count)
 {
@@ -51,7 +46,7 @@ static std::vector<struct pending *> start_gets(size_t count, const std::string 
 
 static void same_reads__at_once__share_fan_outs(void **)
 {
-    slow_down("*", "300");
+    cluster_slow_down(&the_cluster, "*", "300");
     cluster_do(&the_cluster, "DELETE", "/stats");
 
     std::vector<struct pending *> all = start_gets(1, "/v1/pods");
@@ -80,10 +75,7 @@ static void read__while_an_older_one_waits__sees_what_is_new(void **)
                "/fault?node=worker-1&kind=slow&after=1500&method=GET&count=1");
     struct pending *older = http_start("GET", the_svc.url + "/v1/trace-session/all");
     wait_for_requests("worker-1", R"("GET":1})");
-    const struct reply made = http("POST", the_svc.url + "/v1/trace-session",
-                                   R"({"pod":"web-2-a","container":"*","trace-hook":"ticker"})");
-    assert_int_equal(made.status, 200);
-    const std::string id = made.body.substr(2, made.body.find('"', 2) - 2);
+    const std::string id = svc_create_session(&the_svc, "web-2-a");
 
     const struct reply newer = http_get(the_svc.url + "/v1/trace-session/all");
 
@@ -94,7 +86,7 @@ static void read__while_an_older_one_waits__sees_what_is_new(void **)
 
 static void reads_that_differ__at_once__are_their_own(void **)
 {
-    slow_down("worker-1", "300");
+    cluster_slow_down(&the_cluster, "worker-1", "300");
     std::vector<struct pending *> all;
     for (const char *target : {"/v1/pods", "/v1/pods?timeout=9s", "/v1/pods?view=nodes",
                                "/v1/pods?partial=deny", "/v1/pods?node=worker-1", "/v1/pods?x=1"})
@@ -107,7 +99,7 @@ static void reads_that_differ__at_once__are_their_own(void **)
 
 static void mutations__the_same_at_once__are_all_sent(void **)
 {
-    slow_down("worker-2", "300");
+    cluster_slow_down(&the_cluster, "worker-2", "300");
     const char *const body = R"({"pod":"web-2-a","container":"*","trace-hook":"ticker"})";
     std::vector<struct pending *> all;
     for (int i = 0; i < 5; i++)
@@ -158,7 +150,7 @@ static void client__that_leaves_a_hanging_node__keeps_nobody_waiting(void **)
 static void client__that_leaves_while_it_waits__leaves_nothing(void **)
 {
     struct svc s = svc_start_for(&the_cluster, 3, {"--verbose"});
-    slow_down("*", "1000");
+    cluster_slow_down(&the_cluster, "*", "1000");
     cluster_do(&the_cluster, "DELETE", "/stats");
     struct pending *first = http_start("GET", s.url + "/v1/pods");
     struct pending *second = http_start("GET", s.url + "/v1/pods");
@@ -201,7 +193,7 @@ static size_t open_connections()
 // What many requests at once left behind is not kept.
 static void connections__after_a_rush__are_few_again(void **)
 {
-    slow_down("*", "300");
+    cluster_slow_down(&the_cluster, "*", "300");
     std::vector<struct pending *> all;
     for (int i = 0; i < 30; i++)
         all.push_back(http_start("GET", the_svc.url + "/v1/pods?x=" + std::to_string(i)));

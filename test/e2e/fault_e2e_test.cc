@@ -172,7 +172,7 @@ static void client__that_leaves__ends_its_get_at_the_nodes(void **)
 
 static void client__that_leaves__does_not_end_its_mutation(void **)
 {
-    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=slow&after=300");
+    cluster_slow_down(&the_cluster, "worker-2", "300");
     cluster_do(&the_cluster, "DELETE", "/stats");
     struct pending *p = http_start("DELETE", the_svc.url + "/v1/trace-session/all");
     cluster_wait_for(&the_cluster, "/stats?node=worker-2", "\"DELETE\":1");

@@ -133,7 +133,7 @@ static void sigterm__with_a_request_under_way__lets_it_finish(void **)
 {
     struct cluster c = cluster_start({"--nodes", "2"});
     struct svc s = svc_start_for(&c, 2);
-    cluster_do(&c, "POST", "/fault?node=worker-2&kind=slow&after=700");
+    cluster_slow_down(&c, "worker-2", "700");
     struct pending *p = http_start("GET", s.url + "/v1/pods");
     cluster_wait_for(&c, "/stats?node=worker-2", "\"GET\":1");
 
@@ -237,7 +237,7 @@ static void sigterm__under_load__loses_no_request(void **)
 {
     struct cluster c = cluster_start({"--nodes", "3"});
     struct svc s = svc_start_for(&c, 3, {"--drain-delay", "500ms"});
-    cluster_do(&c, "POST", "/fault?node=worker-1&kind=slow&after=50");
+    cluster_slow_down(&c, "worker-1", "50");
     std::vector<struct busy_client> clients(60, {.fd = -1, .in = "", .answered = 0, .lost = 0});
 
     busy_clients_run(&clients, &s);

@@ -77,11 +77,7 @@ static void nodes__given_with_https__are_checked_and_get_the_token(void **)
 
     assert_int_equal(count_of(stats(&w, "*"), "\"accepted\":1,"), 2); // one connection each
     assert_int_equal(count_of(stats(&w, "*"), "\"authorizations\":5,"), 2);
-    const struct reply made = http("POST", s.url + "/v1/trace-session",
-                                   R"({"pod":"web-1-a","container":"*","trace-hook":"ticker"})");
-    assert_int_equal(made.status, 200);
-    const std::string id = made.body.substr(2, made.body.find('"', 2) - 2);
-    const std::string session = s.url + "/v1/trace-session/" + id;
+    const std::string session = s.url + "/v1/trace-session/" + svc_create_session(&s, "web-1-a");
     assert_int_equal(http("PUT", session, R"({"Run":true})").status, 200);
     assert_int_equal(http_get(session).status, 200);
     assert_int_equal(http("DELETE", session).status, 200);

@@ -31,10 +31,7 @@ static std::string session_url(const std::string &id)
 
 static int create(void **)
 {
-    const struct reply r = http("POST", the_svc.url + "/v1/trace-session",
-                                R"({"pod":"web-2-a","container":"*","trace-hook":"ticker"})");
-    assert_int_equal(r.status, 200);
-    the_id = r.body.substr(2, r.body.find('"', 2) - 2);
+    the_id = svc_create_session(&the_svc, "web-2-a");
     cluster_do(&the_cluster, "DELETE", "/stats");
     return 0;
 }
@@ -232,15 +229,10 @@ static void owner__that_hangs__keeps_nobody_from_being_asked(void **)
     }
 }
 
-static void slow_down(const char *node, const char *ms)
-{
-    cluster_do(&the_cluster, "POST", std::string("/fault?node=") + node + "&kind=slow&after=" + ms);
-}
-
 // Stopping a session takes seconds.
 static void owner__that_is_slow_to_change__is_waited_for_alone(void **)
 {
-    slow_down("worker-2", "1500");
+    cluster_slow_down(&the_cluster, "worker-2", "1500");
 
     const struct reply r = http("PUT", session_url(the_id), R"({"Run":true})");
 
@@ -252,7 +244,7 @@ static void owner__that_is_slow_to_change__is_waited_for_alone(void **)
 // Its answer comes when the others have been asked, and one of them hangs.
 static void owner__that_is_slow_to_read__has_the_answer(void **)
 {
-    slow_down("worker-2", "900");
+    cluster_slow_down(&the_cluster, "worker-2", "900");
     fault("worker-3", "hang");
 
     const struct reply r = http_get(session_url(the_id + "?timeout=4s"));

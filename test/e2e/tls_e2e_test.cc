@@ -207,7 +207,7 @@ static void clients__by_their_certificates__are_answered_or_not(void **)
 static void sigterm__with_a_request_under_way__lets_it_finish(void **)
 {
     struct svc s = start({});
-    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=slow&after=700");
+    cluster_slow_down(&the_cluster, "worker-2", "700");
     struct pending *p = http_start("GET", s.url + "/v1/pods");
     // the handshake takes steps of the client's
     struct pending *other = http_start("GET", s.url + "/v1/pods?node=worker-1");

@@ -254,6 +254,11 @@ std::string cluster_do(const struct cluster *c, const char *method, const std::s
     return r.body;
 }
 
+void cluster_slow_down(const struct cluster *c, const char *nodes, const char *ms)
+{
+    cluster_do(c, "POST", std::string("/fault?node=") + nodes + "&kind=slow&after=" + ms);
+}
+
 struct svc svc_start(std::vector<std::string> args)
 {
     struct svc s;
@@ -312,6 +317,15 @@ void svc_stop(struct svc *s)
 {
     const int status = program_stop(&s->daemon, SIGTERM);
     assert_int_equal(status, 0);
+}
+
+std::string svc_create_session(const struct svc *s, const std::string &pod)
+{
+    const struct reply r =
+        http("POST", s->url + "/v1/trace-session",
+             R"({"pod":")" + pod + R"(","container":"*","trace-hook":"ticker"})");
+    assert_int_equal(r.status, 200);
+    return r.body.substr(2, r.body.find('"', 2) - 2);
 }
 
 bool has(const std::string &text, const std::string &part)

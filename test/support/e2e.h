@@ -72,6 +72,8 @@ void program_wait_for(const struct program *p, const char *text);
 void cluster_stop(struct cluster *c);
 // A control request that must succeed, such as "POST", "/fault?node=worker-2&kind=hang".
 std::string cluster_do(const struct cluster *c, const char *method, const std::string &target);
+// These nodes, with commas between them, answer later by so many milliseconds.
+void cluster_slow_down(const struct cluster *c, const char *nodes, const char *ms);
 
 // Waits until GET `target` of the control port has `text`.
 void cluster_wait_for(const struct cluster *c, const std::string &target, const char *text);
@@ -85,6 +87,8 @@ void cluster_wait_for(const struct cluster *c, const std::string &target, const 
 void svc_stop(struct svc *s);
 // Waits until GET `target` has `text` in its body.
 void svc_wait_for(const struct svc *s, const std::string &target, const char *text);
+// Makes a session that traces this pod, at the node that has it, and returns its id.
+std::string svc_create_session(const struct svc *s, const std::string &pod);
 
 // Requests from now on trust these certificates only, and show this one of their own; files, empty: none.
 void http_trust(const std::string &ca_file, const std::string &cert_file = "",
