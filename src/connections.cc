@@ -30,8 +30,9 @@ static const int64_t LINGER_MS = 1000; // for the client to take the last reply
 // for one on a connection that was kept.
 static const int64_t LAST_REQUEST_MS = 1000;
 static const int64_t LAST_IDLE_MS = 50;
-static const size_t MAX_SINGLE_WRITE =
-    256 * 1024; // the default of 16 KiB halves big replies' speed
+// Half a millisecond or less, and as much as a socket takes on a good day: each write that is not the last
+// costs a turn of the loop. The default is 16 KiB.
+static const size_t MAX_SINGLE_WRITE = 2 << 20;
 // With TLS libevent writes for as long as the client takes it, so a turn would have no end. Reading
 // must never meet its limit: what OpenSSL holds then waits until more comes from the network.
 static const size_t TLS_WRITE = 512 * 1024, TLS_READ = INT32_MAX; // in each tick

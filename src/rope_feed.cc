@@ -8,8 +8,10 @@
 #include "blob.h"
 #include "rope.h"
 
-// What is to be there to be sent: two of the writes that the kernel takes at once.
-constexpr size_t ENOUGH = 524288;
+// What is to be there to be sent: as much as one write takes (connections.cc), in as many references as two
+// writes of libevent do, which knows 128 of them.
+constexpr size_t ENOUGH = 2 << 20;
+constexpr int ENOUGH_REFERENCES = 256;
 
 struct rope_feed {
     struct rope rope;
@@ -42,13 +44,15 @@ struct rope_feed *rope_feed_new(struct rope *body, size_t piece_max, struct evbu
 
 bool rope_feed_add(struct rope_feed *f, struct evbuffer *out)
 {
+    int references = evbuffer_peek(out, -1, nullptr, nullptr, 0);
     for (; f->next < f->rope.pieces.size(); f->next++, f->at = 0) {
         const struct rope_piece *piece = &f->rope.pieces[f->next];
         while (f->at < piece->size) {
-            if (evbuffer_get_length(out) >= ENOUGH)
+            if (evbuffer_get_length(out) >= ENOUGH || references >= ENOUGH_REFERENCES)
                 return false;
             const size_t size = std::min(f->piece_max, piece->size - f->at);
             add_piece(out, piece, f->at, size);
+            references++;
             f->at += size;
             f->left -= size;
         }
