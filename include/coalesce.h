@@ -1,10 +1,11 @@
 // One broadcast for many clients that ask the same: request coalescing.
 //
 // A reply is never from before it was asked for: who asks while a broadcast for the same is under way waits
-// for the next one, together with all others that come meanwhile. It begins when that one ends, or when the
-// first who waits has done so for 10 ms; where two are under way, when one of them ends, or when the first
-// who waits has done so for a second or a quarter of its time. So however many clients ask the same, two
-// broadcasts are under way for it, and few more where nodes hang. Only reads without a body are shared.
+// for the next one, together with all others that come meanwhile. It begins when all have the reply of that
+// one, or when the first who waits has done so for 10 ms; where two are under way, when all have the reply of
+// one of them, or when the first who waits has done so for a second or a quarter of its time. So however many
+// clients ask the same, two broadcasts are under way for it, and few more where nodes hang. Only reads without
+// a body are shared.
 #pragma once
 #include "broadcast.h"
 

@@ -15,9 +15,9 @@
 #include "tasks.h"
 #include "timer.h"
 
-constexpr size_t UNDER_WAY_MAX = 2;   // broadcasts for the same, as long as they end soon
-constexpr int64_t WAIT_MAX_MS = 1000; // for one of them
-constexpr int64_t GATHER_MS = 10;     // for a single one, which may be about to end
+constexpr size_t UNDER_WAY_MAX = 2; // broadcasts for the same, as long as they end soon
+// How long the first who waits may do so while none, one or more are under way: a single one may be about to end.
+constexpr int64_t WAIT_MS[UNDER_WAY_MAX + 1] = {0, 10, 1000};
 
 // One client. Lives from coalescer_ask to `done`, or to ticket_cancel.
 struct ticket {
@@ -55,7 +55,7 @@ struct coalescer {
 };
 
 static bool hand_out(void *arg);
-static void on_timer(evutil_socket_t, short, void *arg);
+static void begin_next(evutil_socket_t, short, void *arg);
 
 struct coalescer *coalescer_new(const struct broadcast_context *context)
 {
@@ -86,7 +86,7 @@ static struct group *group_of(struct coalescer *c, const std::string &key)
     struct group *g = new group{};
     g->owner = c;
     g->key = key;
-    g->timer = evtimer_new(c->context->base, on_timer, g);
+    g->timer = evtimer_new(c->context->base, begin_next, g);
     if (!g->timer)
         log_fatal("out of memory: no timer for a request");
     c->all.push_back(g);
@@ -119,20 +119,15 @@ static void flight_free(struct flight *f)
     g->flights.remove_if([](const struct flight &other) { return other.tickets.empty(); });
 }
 
-static void begin_next(struct group *g);
-
 static void on_broadcast_done(void *arg, struct http_response *response)
 {
     struct flight *f = static_cast<struct flight *>(arg);
-    struct group *g = f->group;
     f->broadcast = nullptr;
     f->response = std::move(*response);
     response->body = {};
     std::reverse(f->tickets.begin(),
                  f->tickets.end()); // the first to ask is the first to be answered
-    tasks_add(g->owner->context->tasks, &f->task);
-    if (!g->waiting.empty())
-        begin_next(g);
+    tasks_add(f->group->owner->context->tasks, &f->task);
 }
 
 // One client a step, as a reply may be of thousands of pieces.
@@ -155,7 +150,9 @@ static bool hand_out(void *arg)
         rope_share(&response.body, &f->response.body);
         g->owner->shared++;
     }
-    if (last)
+    if (last && !g->waiting.empty())
+        timer_start(g->timer, 0); // with those who have been answered and ask again by now
+    else if (last)
         group_settle(g);
     t->done(t->arg, &response);
     rope_clear(&response.body);
@@ -164,8 +161,9 @@ static bool hand_out(void *arg)
 }
 
 // Those who wait share a broadcast that begins now, with the deadline of the first of them.
-static void begin_next(struct group *g)
+static void begin_next(evutil_socket_t, short, void *arg)
 {
+    struct group *g = static_cast<struct group *>(arg);
     g->flights.emplace_back();
     struct flight *f = &g->flights.back();
     f->group = g;
@@ -173,25 +171,11 @@ static void begin_next(struct group *g)
     f->tickets.swap(g->waiting);
     for (struct ticket *t : f->tickets)
         t->flight = f;
-    event_del(g->timer);
     // not the difference of two milliseconds, which may be one where nothing was waited for
     g->request.waited_ms = (clock_monotonic_us() - f->tickets.front()->asked_us) / 1000;
     f->broadcast = broadcast_start(g->owner->context, &g->request, on_broadcast_done, f);
     blob_unref(g->request.body);
     g->request.body = nullptr;
-}
-
-static void on_timer(evutil_socket_t, short, void *arg)
-{
-    begin_next(static_cast<struct group *>(arg));
-}
-
-static size_t under_way(const struct group *g)
-{
-    size_t count = 0;
-    for (const struct flight &f : g->flights)
-        count += f.broadcast != nullptr;
-    return count;
 }
 
 struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *request,
@@ -206,12 +190,8 @@ struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *requ
     blob_unref(g->request.body); // of one who has left
     g->request = *request;
     blob_ref(request->body);
-    const size_t others = under_way(g);
-    if (others == 0)
-        begin_next(g);
-    else
-        timer_start(g->timer, std::min(request->timeout_ms / 4,
-                                       others < UNDER_WAY_MAX ? GATHER_MS : WAIT_MAX_MS));
+    timer_start(g->timer, std::min(request->timeout_ms / 4,
+                                   WAIT_MS[std::min(g->flights.size(), UNDER_WAY_MAX)]));
     return t;
 }
 
@@ -230,8 +210,8 @@ void ticket_cancel(struct ticket *t)
         flight_free(f);
     if (g->waiting.empty())
         event_del(g->timer);
-    else if (given_up && under_way(g) < UNDER_WAY_MAX) // what they waited for
-        begin_next(g);
+    else if (given_up && g->flights.size() < UNDER_WAY_MAX) // what they waited for
+        timer_start(g->timer, 0);
     delete t;
     group_settle(g);
 }
