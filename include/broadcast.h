@@ -4,8 +4,8 @@
 // what has not answered by then is reported as a time-out. At most `max_in_flight` of its node requests
 // are under way at once; nodes that failed the last time are asked last, so that they can not keep the
 // others waiting. A session's owner is asked alone, and the others only where it fails, or has it no more,
-// or takes its time: they can not have it, so its answer, if it is ok, is the reply. Everything that takes
-// its time with thousands of nodes goes on in steps.
+// or takes its time: they can not have it, so once it answers with ok nobody else is asked, or, for reads,
+// waited for. Everything that takes its time with thousands of nodes goes on in steps.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -18,7 +18,8 @@ struct ticket; // one client's part
 // Cancels what is under way.
 void coalescer_free(struct coalescer *c);
 
-// As broadcast_start. The nodes see the headers of the first of those that share a broadcast.
+// As broadcast_start. The nodes see the headers of the first who waited for it, be it that it has
+// left since.
 [[nodiscard]] struct ticket *coalescer_ask(struct coalescer *c, struct broadcast_request *request,
                                            broadcast_done_fn done, void *arg);
 

@@ -102,7 +102,8 @@ void http_client_free(struct http_client *c);
 void http_client_forget(struct http_client *c, uint32_t shard);
 
 // Nothing is going on: gives memory back and closes the connections that only many requests at once
-// needed. In steps, soon; `rested` is called when that is done.
+// needed. In steps, soon; `rested` is called when that is done, unless the client is freed before or told
+// anew.
 typedef void (*rested_fn)(void *arg);
 void http_client_rest(struct http_client *c, rested_fn rested, void *arg);
 

@@ -28,7 +28,8 @@ constexpr size_t MERGED_A_STEP = 128; // members, or nodes
 constexpr size_t CLEARED_AT_ONCE = 128; // replies, before the heap is put in order
 
 // A node request that has waited for so long, or for a quarter of the deadline, gives its place in the
-// window to another: nodes that hang or take seconds must not keep the others from being asked.
+// window to another: nodes that hang or take seconds must not keep the others from being asked. A change that
+// a session's owner alone is asked for has three quarters.
 constexpr int64_t PLACE_MS = 500;
 // The broadcast's deadline is what counts; a transfer's own time-out only comes behind it.
 constexpr int64_t BACKSTOP_MS = 1000;
@@ -68,13 +69,21 @@ static void note(struct broadcast *b, const struct node_reply *r)
                   r->detail.c_str());
 }
 
+// Who has had that long and has not answered is said to hang: most of what the client gives, for some are asked
+// late. Those that failed the last time are asked last for that very reason, so half must do.
+static int64_t patience_ms(const struct broadcast *b, const struct call *c)
+{
+    const bool last = c->suspect && b->owner_key.empty();
+    return std::max(b->timeout_ms * (last ? 5 : 9) / 10, BREAKER_LEAST_PATIENCE_MS);
+}
+
 // What the circuit breaker learns from a node's end. Only reads teach that a node hangs: stopping a
-// session waits for its hook, and may do so for ever at a node that is well; and only where the node had
-// most of the time that the client gives, for some are asked late.
-static void learn(struct broadcast *b, const struct node_reply *r, bool hung, bool swallowed,
+// session waits for its hook, and may do so for ever at a node that is well.
+static void learn(struct broadcast *b, const struct call *c, bool hung, bool swallowed,
                   int64_t now_ms)
 {
-    const bool had_its_time = r->ms >= std::max(b->patience_ms, BREAKER_LEAST_PATIENCE_MS);
+    const struct node_reply *r = &b->replies[c->reply];
+    const bool had_its_time = r->ms >= patience_ms(b, c);
     const bool proves = !b->options.kind.mutation && (swallowed || had_its_time);
     if (!hung || proves)
         nodes_learn(b->context->nodes, r->key, hung, b->target, now_ms);
@@ -214,7 +223,7 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     }
     const bool swallowed = fetch_was_swallowed(result);
     note(b, r);
-    learn(b, r, result->status == FETCH_TIMEOUT || swallowed, swallowed, now_ms);
+    learn(b, c, result->status == FETCH_TIMEOUT || swallowed, swallowed, now_ms);
     broadcast_learn_owner(b, r);
     b->open--;
     if (c == &b->calls.front())
@@ -240,7 +249,7 @@ static void call_expire(struct broadcast *b, struct call *c)
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     if (asked) {
         note(b, r);
-        learn(b, r, true, false, now_ms);
+        learn(b, c, true, false, now_ms);
     } else {
         metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
     }
@@ -274,21 +283,23 @@ static bool step_choosing(struct broadcast *b)
     return true;
 }
 
-// Nobody else needs to answer any more: as those that were never asked, they miss. Mutations that were sent
-// are brought to their end.
+// The owner has answered, and nobody else can have the session: as those that were never asked, all others
+// miss, but for what they answered. Changes that were sent are brought to their end. What is under way of reads
+// ends as the broadcast clears up.
 static void drop_others(struct broadcast *b)
 {
-    for (struct call &c : b->calls) {
+    b->settled = false;
+    for (const struct call &c : b->calls) {
         struct node_reply *r = &b->replies[c.reply];
-        if (r->done)
+        if (r->done || (b->options.kind.mutation && c.fetch))
             continue;
-        if (c.fetch)
-            fetch_cancel(c.fetch);
-        c.fetch = nullptr;
         node_reply_miss(r);
+        b->open--;
     }
     b->next = b->calls.size();
-    b->open = 0;
+    for (struct node_reply &r : b->replies)
+        if (r.done && r.outcome == OUTCOME_FAILED && r.effect != EFFECT_UNKNOWN)
+            node_reply_miss(&r);
 }
 
 // Sends what the window lets through, or ends what the deadline has left over.
@@ -299,7 +310,7 @@ static bool step_collecting(struct broadcast *b)
     // the owner has not answered well, or not yet: its place is free
     if (b->alone && b->next > 0 && b->window == 0 && !b->settled)
         broadcast_choose_others(b);
-    if (b->settled && !b->options.kind.mutation)
+    if (b->settled)
         drop_others(b);
     if (b->expired)
         while (b->next_expired < b->calls.size() && b->next_expired < most_ended)
@@ -384,7 +395,7 @@ struct broadcast *broadcast_start(const struct broadcast_context *context,
     b->started_ms = clock_monotonic_ms();
     const int64_t left_ms = std::max<int64_t>(request->timeout_ms - request->waited_ms, 1);
     b->deadline_ms = b->started_ms + left_ms;
-    b->patience_ms = request->timeout_ms * 9 / 10;
+    b->timeout_ms = request->timeout_ms;
     b->timer = evtimer_new(context->base, on_timer, b);
     if (!b->timer)
         log_fatal("out of memory: no timer for a request");

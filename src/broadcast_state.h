@@ -62,7 +62,7 @@ struct broadcast {
     size_t window;                   // calls that have a place
     size_t open;                     // calls without an outcome
     int64_t started_ms, deadline_ms; // monotonic
-    int64_t patience_ms;         // who has had that long and has not answered may be said to hang
+    int64_t timeout_ms;          // what the client gives; with the wait before, if there was one
     bool expired;                // the deadline is over
     size_t next_expired;         // of calls, to be ended then
     struct event *timer;         // the deadline

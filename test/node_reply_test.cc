@@ -159,6 +159,25 @@ static void answer__fed_again_after_a_restart__counts_alone(void **)
     node_reply_fini(&r);
 }
 
+// Nobody needs what has come of it.
+static void answer__dropped_on_its_way__is_a_miss_and_gives_back(void **)
+{
+    struct budget budget = {.limit = 4096, .used = 0};
+    struct node_reply r = {};
+    r.budget = &budget;
+    assert_true(node_reply_feed(&r, "{\"a\":1,\"b\":2,\"c\":3", 18));
+    assert_true(budget.used > 0);
+
+    node_reply_miss(&r);
+
+    assert_true(r.done);
+    assert_int_equal(r.outcome, OUTCOME_MISS);
+    assert_int_equal(r.ms, -1);
+    assert_null(r.json);
+    assert_int_equal(budget.used, 0);
+    node_reply_fini(&r);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +192,7 @@ int main()
         cmocka_unit_test(detail__that_is_long__is_cut_at_a_character),
         cmocka_unit_test(members__more_than_the_budget__are_too_large),
         cmocka_unit_test(answer__fed_again_after_a_restart__counts_alone),
+        cmocka_unit_test(answer__dropped_on_its_way__is_a_miss_and_gives_back),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -152,6 +152,20 @@ static void nodes__that_were_asked_late__are_not_said_to_hang(void **)
     assert_int_equal(count_of(log, "times in a row"), 1);
 }
 
+// It is asked last, as it failed before, and so has less than the whole time, again and again.
+static void node__that_hangs_behind_many__is_not_waited_for(void **)
+{
+    struct svc s = svc_start_for(&the_cluster, 3, {"--timeout", "1s", "--max-in-flight", "1"});
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
+    cluster_slow_down(&the_cluster, "worker-1,worker-3", "100");
+
+    for (int i = 0; i < 4; i++) // the first time it may have been asked late by chance
+        assert_int_equal(http_get(s.url + "/v1/pods").status, 200);
+
+    assert_has(reply_header(http_get(s.url + "/v1/pods"), "Tracer-Failed-Nodes"), "circuit-open");
+    svc_stop(&s);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +186,8 @@ int main()
                                         stop_all),
         cmocka_unit_test_setup_teardown(nodes__that_were_asked_late__are_not_said_to_hang,
                                         start_all, stop_all),
+        cmocka_unit_test_setup_teardown(node__that_hangs_behind_many__is_not_waited_for, start_all,
+                                        stop_all),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -241,19 +241,38 @@ static void owner__that_is_slow_to_change__is_waited_for_alone(void **)
     assert_asked("PUT", 0, 1, 0);
 }
 
-// Its answer comes when the others have been asked, and one of them hangs.
+// Its answer comes when the others have been asked, and one of them hangs or has failed already.
 static void owner__that_is_slow_to_read__has_the_answer(void **)
 {
     cluster_slow_down(&the_cluster, "worker-2", "900");
-    fault("worker-3", "hang");
+    for (const char *kind : {"hang", "refuse"}) {
+        fault("worker-3", kind);
 
-    const struct reply r = http_get(session_url(the_id + "?timeout=4s"));
+        const struct reply r = http_get(session_url(the_id + "?timeout=4s"));
+
+        assert_int_equal(r.status, 200);
+        assert_has(r.body, "{\"" + the_id + "\":{");
+        assert_counts(r, "total=3, ok=1, miss=2, error=0, failed=0");
+        assert_true(r.seconds < 3);
+    }
+}
+
+// While one of the others hangs, another has not even been asked.
+static void owner__that_has_changed__leaves_nobody_to_be_asked(void **)
+{
+    struct svc s = svc_start_for(&the_cluster, 3, {"--max-in-flight", "1"});
+    const std::string url = s.url + "/v1/trace-session/" + the_id;
+    assert_int_equal(http_get(url).status, 200);
+    cluster_slow_down(&the_cluster, "worker-2", "3200");
+    fault("worker-1", "hang");
+
+    const struct reply r = http("PUT", url + "?timeout=4s", R"({"Run":true})");
 
     assert_int_equal(r.status, 200);
-    assert_has(r.body, "{\"" + the_id + "\":{");
-    assert_counts(r, "total=3, ok=1, miss=2, error=0, failed=0");
-    assert_true(r.seconds < 3);
-    assert_asked("GET", 1, 1, 1);
+    assert_counts(r, "total=3, ok=1, miss=1, error=0, failed=1");
+    assert_has(reply_header(r, "Tracer-Failed-Nodes"), "\"worker-1\";reason=timeout;");
+    assert_asked("PUT", 1, 1, 0);
+    svc_stop(&s);
 }
 
 // It is not the session's business.
@@ -330,6 +349,7 @@ int main()
         TEST(owner__that_hangs__keeps_nobody_from_being_asked),
         TEST(owner__that_is_slow_to_change__is_waited_for_alone),
         TEST(owner__that_is_slow_to_read__has_the_answer),
+        TEST(owner__that_has_changed__leaves_nobody_to_be_asked),
         TEST(other_node__that_hangs__costs_no_time),
         TEST(other_node__that_hangs_where_all_are_wanted__is_missed),
         TEST(owner__that_is_not_ready__is_not_asked_and_others_are),
