@@ -354,12 +354,12 @@ part_start() {
 }
 
 # What part_image has made in docker: gone again, also after a signal.
-images="" container=""
+builds_image="" container=""
 drop_image() {
 	local image
 	[ -z "$container" ] || docker rm "$container" >/dev/null 2>&1
-	for image in $images; do docker rmi -f "$image" >/dev/null 2>&1; done
-	images="" container=""
+	[ -z "$builds_image" ] || while read -r image; do docker rmi -f "$image" >/dev/null 2>&1; done <"$work/output"
+	builds_image="" container=""
 }
 
 part_image() {
@@ -368,8 +368,8 @@ part_image() {
 		echo "image: skipped, docker is not there"
 		return 0
 	fi
-	images="tracer-svc-bench-$$-image tracer-svc-bench-$$-build"
-	run scripts/build-image tracer-svc-bench-$$ && images=$(cat "$work/output") &&
+	builds_image=yes
+	run scripts/build-image tracer-svc-bench-$$ &&
 		container=$(docker create tracer-svc-bench-$$-image) || return
 	docker export "$container" >"$work/image" || return
 	unpacked=$(wc -c <"$work/image")
