@@ -30,9 +30,11 @@ static const int64_t LINGER_MS = 1000; // for the client to take the last reply
 // for one on a connection that was kept.
 static const int64_t LAST_REQUEST_MS = 1000;
 static const int64_t LAST_IDLE_MS = 50;
-// Half a millisecond or less, and as much as a socket takes on a good day: each write that is not the last
-// costs a turn of the loop. The default is 16 KiB.
-static const size_t MAX_SINGLE_WRITE = 2 << 20;
+// What is written of a reply as it begins, in half a millisecond or less. Many are sent whole so, and each
+// write that is not the last costs a turn of the loop.
+static const size_t FIRST_WRITE = 2 << 20;
+// Later the sockets of many may be writable in one turn. The default of 16 KiB halves big replies' speed.
+static const size_t MAX_SINGLE_WRITE = 256 << 10;
 // With TLS libevent writes for as long as the client takes it, so a turn would have no end. Reading
 // must never meet its limit: what OpenSSL holds then waits until more comes from the network.
 static const size_t TLS_WRITE = 512 * 1024, TLS_READ = INT32_MAX; // in each tick
@@ -359,7 +361,7 @@ static bool send_at_once(struct connection *c)
 {
     struct evbuffer *output = bufferevent_get_output(c->bev);
     evbuffer_unfreeze(output, 1);
-    (void)!evbuffer_write_atmost(output, bufferevent_getfd(c->bev), MAX_SINGLE_WRITE);
+    (void)!evbuffer_write_atmost(output, bufferevent_getfd(c->bev), FIRST_WRITE);
     evbuffer_freeze(output, 1);
     if (evbuffer_get_length(output) > 0)
         return false; // libevent goes on, and meets the error if it was one

@@ -8,8 +8,8 @@
 #include "blob.h"
 #include "rope.h"
 
-// What is to be there to be sent: as much as one write takes (connections.cc), in as many references as two
-// writes of libevent do, which knows 128 of them.
+// What is to be there to be sent: as much as the longest write takes (connections.cc), in as many references as
+// two writes of libevent, which knows 128 of them.
 constexpr size_t ENOUGH = 2 << 20;
 constexpr int ENOUGH_REFERENCES = 256;
 
