@@ -284,15 +284,20 @@ static bool step_choosing(struct broadcast *b)
 }
 
 // The owner has answered, and nobody else can have the session: as those that were never asked, all others
-// miss, but for what they answered. Changes that were sent are brought to their end. What is under way of reads
+// miss, but for what they answered. A change that was sent is brought to its end. What is under way of reads
 // ends as the broadcast clears up.
 static void drop_others(struct broadcast *b)
 {
     b->settled = false;
-    for (const struct call &c : b->calls) {
+    for (struct call &c : b->calls) {
         struct node_reply *r = &b->replies[c.reply];
-        if (r->done || (b->options.kind.mutation && c.fetch))
+        const bool changes = b->options.kind.mutation && c.fetch;
+        if (r->done || (changes && fetch_was_sent(c.fetch)))
             continue;
+        if (changes) {
+            fetch_cancel(c.fetch);
+            c.fetch = nullptr;
+        }
         node_reply_miss(r);
         b->open--;
     }

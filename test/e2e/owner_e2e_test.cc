@@ -257,21 +257,27 @@ static void owner__that_is_slow_to_read__has_the_answer(void **)
     }
 }
 
-// While one of the others hangs, another has not even been asked.
+// Of the others one hangs, or cannot even be connected to, and one has not been asked.
 static void owner__that_has_changed__leaves_nobody_to_be_asked(void **)
 {
     struct svc s = svc_start_for(&the_cluster, 3, {"--max-in-flight", "1"});
     const std::string url = s.url + "/v1/trace-session/" + the_id;
     assert_int_equal(http_get(url).status, 200);
-    cluster_slow_down(&the_cluster, "worker-2", "3200");
+    cluster_slow_down(&the_cluster, "worker-2", "3250");
+
     fault("worker-1", "hang");
-
-    const struct reply r = http("PUT", url + "?timeout=4s", R"({"Run":true})");
-
-    assert_int_equal(r.status, 200);
-    assert_counts(r, "total=3, ok=1, miss=1, error=0, failed=1");
-    assert_has(reply_header(r, "Tracer-Failed-Nodes"), "\"worker-1\";reason=timeout;");
+    const struct reply waits = http("PUT", url + "?timeout=4s", R"({"Run":true})");
+    assert_int_equal(waits.status, 200);
+    assert_counts(waits, "total=3, ok=1, miss=1, error=0, failed=1");
+    assert_has(reply_header(waits, "Tracer-Failed-Nodes"), "\"worker-1\";reason=timeout;");
     assert_asked("PUT", 1, 1, 0);
+
+    fault("worker-1", "swallow");
+    const struct reply r = http("PUT", url + "?timeout=4s", R"({"Run":false})");
+    assert_int_equal(r.status, 200);
+    assert_counts(r, "total=3, ok=1, miss=2, error=0, failed=0");
+    assert_true(r.seconds < 3.8);
+    assert_asked("PUT", 1, 2, 1); // as worker-1 failed before, it comes behind the other
     svc_stop(&s);
 }
 
