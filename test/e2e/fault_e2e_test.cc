@@ -189,7 +189,7 @@ static void requests__beyond_the_limit__are_turned_away(void **)
     break_node("worker-1", "hang");
     cluster_do(&the_cluster, "DELETE", "/stats");
     struct pending *first = http_start("GET", narrow.url + "/v1/pods?timeout=2s");
-    struct pending *second = http_start("GET", narrow.url + "/v1/pods?timeout=2s");
+    struct pending *second = http_start("GET", narrow.url + "/v1/pods?timeout=2s&not=shared");
     cluster_wait_for(&the_cluster, "/stats?node=worker-1", "\"GET\":2");
 
     const struct reply third = http_get(narrow.url + "/v1/pods");
