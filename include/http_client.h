@@ -76,9 +76,11 @@ struct fetch_options {
     int64_t connect_timeout_ms; // of connection and TLS handshake; 0: 1000
     int64_t timeout_ms;         // of all; 0: none, for a stream
     uint32_t shard;
-    bool fresh;   // a new connection, not a kept one
-    bool once;    // fresh, closed afterwards, and never sent a second time: for mutations (curl
-                  // resends on a kept connection that died, whatever the method)
+    bool fresh; // a new connection, not a kept one
+    bool once;  // fresh, closed afterwards, and never sent a second time: for mutations (curl
+                // resends on a kept connection that died, whatever the method)
+    // it ends with FETCH_RESET where curl would send it again, on up to five kept connections
+    bool no_resend = false;
     bool discard; // do not collect the body: on_data is all that sees it
     // on_data gets only the bodies of status 200, which are not collected; of others the first 64 KiB
     // are, and on_data does not see them

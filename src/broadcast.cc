@@ -124,6 +124,7 @@ static void call_send(struct broadcast *b, struct call *c)
         .shard = c->shard,
         .fresh = c->retried,
         .once = b->options.kind.mutation,
+        .no_resend = true,
         .discard = false,
         .ca_pem = nullptr,
         .on_data = on_fetch_data,
@@ -185,13 +186,12 @@ static enum reason reason_of(enum fetch_status status)
     return REASON_RESET;
 }
 
-// A GET that was refused or dropped is worth one more try on a fresh connection, as long as there is
-// time; curl may have tried twice by itself where a kept connection had died.
+// A GET that was refused or dropped is worth one more try on a fresh connection, as long as there is time.
 static bool is_worth_a_retry(const struct broadcast *b, const struct call *c,
                              const struct fetch_result *result)
 {
     const bool refused = result->status == FETCH_CONNECT && !fetch_was_swallowed(result);
-    const bool dropped = result->status == FETCH_RESET && result->tries < 2;
+    const bool dropped = result->status == FETCH_RESET;
     return (refused || dropped) && !c->retried && !b->options.kind.mutation &&
            clock_monotonic_ms() < b->deadline_ms;
 }

@@ -66,7 +66,7 @@ struct fetch {
     size_t received; // bytes of body
     uint64_t action; // of curl, in which
     size_t burst;    // so many of them have come
-    bool once;
+    bool no_resend;
     bool discard;
     bool stream;
     bool patient;              // a stream or Kubernetes: TCP must notice a dead peer by itself
@@ -211,7 +211,7 @@ static size_t on_body(char *data, size_t, size_t size, void *arg)
 static int on_send(void *arg, char *, char *, int, int)
 {
     struct fetch *f = static_cast<struct fetch *>(arg);
-    if (f->once && f->tries > 0)
+    if (f->no_resend && f->tries > 0)
         return CURL_PREREQFUNC_ABORT;
     f->tries++;
     return CURL_PREREQFUNC_OK;
@@ -408,7 +408,7 @@ struct fetch *fetch_start(struct http_client *c, const struct fetch_options *o)
     f->begun_ms = clock_monotonic_ms();
     f->timeout_ms = o->timeout_ms;
     f->max_body = o->max_body;
-    f->once = o->once;
+    f->no_resend = o->once || o->no_resend;
     f->discard = o->discard;
     f->stream = o->stream;
     f->patient = o->timeout_ms == 0 || o->shard == FETCH_SHARD_KUBERNETES;

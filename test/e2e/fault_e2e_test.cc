@@ -63,6 +63,25 @@ static void node__that_drops_once__is_asked_again_for_a_get(void **)
     assert_text(reply_header(r, "Tracer-Nodes"), "total=3, ok=3, miss=0, error=0, failed=0");
 }
 
+// Not once on each of the connections that are kept to it, but at once on a fresh one.
+static void node__that_drops_kept_connections__is_asked_twice(void **)
+{
+    cluster_slow_down(&the_cluster, "*", "300");
+    std::vector<struct pending *> all;
+    for (int i = 0; i < 8; i++)
+        all.push_back(http_start("GET", the_svc.url + "/v1/pods?n=" + std::to_string(i)));
+    for (struct pending *p : all)
+        assert_int_equal(http_finish(p).status, 200);
+    cluster_do(&the_cluster, "DELETE", "/fault?node=*");
+    break_node("worker-1", "close-idle");
+    cluster_do(&the_cluster, "DELETE", "/stats");
+
+    const struct reply r = http_get(the_svc.url + "/v1/pods");
+
+    assert_text(reply_header(r, "Tracer-Nodes"), "total=3, ok=3, miss=0, error=0, failed=0");
+    assert_has(stats_of("worker-1"), R"("requests":{"GET":2})");
+}
+
 static void mutation__to_a_node_that_drops__is_sent_once(void **)
 {
     for (const char *kind : {"reset", "early-close", "garbage"}) {
@@ -275,6 +294,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(node__sick_with_data__is_named_and_merged, heal),
         cmocka_unit_test_teardown(node__that_drops_once__is_asked_again_for_a_get, heal),
+        cmocka_unit_test_teardown(node__that_drops_kept_connections__is_asked_twice, heal),
         cmocka_unit_test_teardown(mutation__to_a_node_that_drops__is_sent_once, heal),
         cmocka_unit_test_teardown(mutation__over_connections_that_close__is_sent_once, heal),
         cmocka_unit_test_teardown(mutation__to_a_dead_node__says_not_sent, heal),
