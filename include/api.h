@@ -17,7 +17,6 @@ struct api_options {
     struct broadcast_context broadcast; // copied; what it points to is borrowed
     const struct discovery *discovery;  // null: the nodes were given, there is nothing to discover
     const struct watchdog *watchdog;    // of the loop
-    int64_t timeout_ms;                 // of a request that does not say
     int64_t max_timeout_ms;             // the most that one may say
     size_t max_requests;                // broadcasts at once
     int64_t slow_ms;        // what takes so long is always in the log; 0: nothing is slow

@@ -1,16 +1,23 @@
 // A node's circuit breaker: when it is no longer waited for, and when it is tried again. Pure.
 //
 // A node that does not answer in time again and again costs every request its deadline. After
-// BREAKER_FAILURES in a row its circuit opens: requests report it at once, and a probe in the background
-// finds out, after pauses that grow, when it answers again.
+// BREAKER_FAILURES in a row its circuit opens, if it had the whole time at least the last time; if it had not,
+// a probe in the background gives it that, and decides. While it is open, requests report it at once, and
+// probes find out, after pauses that grow, when it answers again.
 #pragma once
 #include <cstdint>
 #include <string>
 
-constexpr unsigned BREAKER_FAILURES = 3;            // in a row, until it opens
+constexpr unsigned BREAKER_FAILURES = 3;            // in a row, until it opens or is probed
 constexpr int64_t BREAKER_FIRST_PAUSE_MS = 500;     // before the first probe
 constexpr int64_t BREAKER_LONGEST_PAUSE_MS = 10000; // the pauses double up to this
-constexpr int64_t BREAKER_LEAST_PATIENCE_MS = 100;  // a deadline below proves nothing about a node
+
+// What was seen of a node.
+enum breaker_sign {
+    BREAKER_ANSWERED, // or it failed at once
+    BREAKER_SILENT, // in less than the whole time: some clients are impatient, and some nodes asked late
+    BREAKER_HUNG, // in the whole time, or nobody took the connection
+};
 
 // Plain data; zero-initialised it is closed. Times are milliseconds of the monotonic clock.
 struct breaker {
@@ -26,8 +33,9 @@ struct breaker {
 // It answered, whatever it said. Returns whether that closed it.
 bool breaker_succeed(struct breaker *b);
 
-// It did not answer `target` in time. Returns whether that opened it.
-bool breaker_fail(struct breaker *b, const std::string &target, int64_t now_ms);
+// It did not answer `target` in time; `sign` is SILENT or HUNG. Returns whether that opened it.
+bool breaker_fail(struct breaker *b, enum breaker_sign sign, const std::string &target,
+                  int64_t now_ms);
 
 // Whether a probe is due.
 [[nodiscard]] bool breaker_is_due(const struct breaker *b, int64_t now_ms);

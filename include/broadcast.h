@@ -35,6 +35,7 @@ struct broadcast_context {
     struct nodes *nodes;
     struct node_access *access; // null: nodes get no token, and are checked as the system does
     struct owners *owners;      // who has which session
+    int64_t usual_timeout_ms;   // of a request that does not say
     size_t max_in_flight;       // node requests of one broadcast at once
     size_t max_reply;           // bytes of one node's reply
     struct budget *budget;      // bytes of the replies of all broadcasts

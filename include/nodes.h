@@ -102,11 +102,11 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
                 int64_t ms, int64_t now_ms, const std::string &detail);
 
-// The node answered or failed at once (`hung` false), or it did not do `target` in time. Opens and
-// closes its circuit, and says so in the log. `now_ms` is the monotonic clock.
-void nodes_learn(struct nodes *db, std::string_view key, bool hung, const std::string &target,
-                 int64_t now_ms);
+// What was seen of the node when it was asked `target`. Opens and closes its circuit, and says so in the log.
+// `now_ms` is the monotonic clock.
+void nodes_learn(struct nodes *db, std::string_view key, enum breaker_sign sign,
+                 const std::string &target, int64_t now_ms);
 
-// The next node after the first `*at` whose circuit is due for a probe: the probe has begun then, and
+// The next node after the first `*at` that is due for a probe: the probe has begun then, and
 // ends with nodes_learn. Null: no more. Borrowed like nodes_find's.
 [[nodiscard]] const struct node *nodes_next_probe(struct nodes *db, size_t *at, int64_t now_ms);

@@ -1,4 +1,5 @@
-// Asks nodes whose circuit is open, in the background, whether they answer again.
+// Asks nodes that did not answer again, in the background and with the whole time: whether they hang, and, while
+// their circuit is open, whether they answer again.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -208,7 +208,7 @@ static void handle_broadcast(struct api *a, struct http_request *request)
     const bool good =
         query_parse(http_request_target(request), a->options.max_timeout_ms, &query, &error);
     if (good && query.timeout_ms == 0)
-        query.timeout_ms = a->options.timeout_ms;
+        query.timeout_ms = a->options.broadcast.usual_timeout_ms;
     if (!good)
         reply_problem(request, 400, error);
     else if (exchanges_count(a->exchanges) >= a->options.max_requests)

@@ -10,7 +10,8 @@ bool breaker_succeed(struct breaker *b)
     return closed;
 }
 
-bool breaker_fail(struct breaker *b, const std::string &target, int64_t now_ms)
+bool breaker_fail(struct breaker *b, enum breaker_sign sign, const std::string &target,
+                  int64_t now_ms)
 {
     b->failures++;
     b->target = target;
@@ -23,9 +24,10 @@ bool breaker_fail(struct breaker *b, const std::string &target, int64_t now_ms)
         b->next_probe_ms = now_ms + b->pause_ms;
         return false;
     }
-    if (b->failures < BREAKER_FAILURES)
+    if (b->failures < BREAKER_FAILURES || sign != BREAKER_HUNG)
         return false;
     b->open = true;
+    b->probing = false;
     b->opened_ms = now_ms;
     b->pause_ms = BREAKER_FIRST_PAUSE_MS;
     b->next_probe_ms = now_ms + b->pause_ms;
@@ -34,7 +36,8 @@ bool breaker_fail(struct breaker *b, const std::string &target, int64_t now_ms)
 
 bool breaker_is_due(const struct breaker *b, int64_t now_ms)
 {
-    return b->open && !b->probing && now_ms >= b->next_probe_ms;
+    const bool due = b->open ? now_ms >= b->next_probe_ms : b->failures >= BREAKER_FAILURES;
+    return due && !b->probing;
 }
 
 void breaker_probe(struct breaker *b)

@@ -69,24 +69,21 @@ static void note(struct broadcast *b, const struct node_reply *r)
                   r->detail.c_str());
 }
 
-// Who has had that long and has not answered is said to hang: most of what the client gives, for some are asked
-// late. Those that failed the last time are asked last for that very reason, so half must do.
-static int64_t patience_ms(const struct broadcast *b, const struct call *c)
+// What no answer says of a node: it hangs if it had most of the time that clients usually give, or of what this
+// one gives. Some have less, as they are asked late, or as the client is impatient.
+static enum breaker_sign sign_of_silence(const struct broadcast *b, const struct node_reply *r)
 {
-    const bool last = c->suspect && b->owner_key.empty();
-    return std::max(b->timeout_ms * (last ? 5 : 9) / 10, BREAKER_LEAST_PATIENCE_MS);
+    const int64_t whole_ms = std::max(b->timeout_ms, b->context->usual_timeout_ms);
+    return r->ms >= whole_ms * 9 / 10 ? BREAKER_HUNG : BREAKER_SILENT;
 }
 
-// What the circuit breaker learns from a node's end. Only reads teach that a node hangs: stopping a
-// session waits for its hook, and may do so for ever at a node that is well.
-static void learn(struct broadcast *b, const struct call *c, bool hung, bool swallowed,
+// Only reads teach that a node hangs: stopping a session waits for its hook, and may do so for ever at a node
+// that is well.
+static void learn(struct broadcast *b, const struct node_reply *r, enum breaker_sign sign,
                   int64_t now_ms)
 {
-    const struct node_reply *r = &b->replies[c->reply];
-    const bool had_its_time = r->ms >= patience_ms(b, c);
-    const bool proves = !b->options.kind.mutation && (swallowed || had_its_time);
-    if (!hung || proves)
-        nodes_learn(b->context->nodes, r->key, hung, b->target, now_ms);
+    if (sign == BREAKER_ANSWERED || !b->options.kind.mutation)
+        nodes_learn(b->context->nodes, r->key, sign, b->target, now_ms);
 }
 
 static bool on_fetch_data(void *arg, const char *data, size_t size)
@@ -221,9 +218,12 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
         node_reply_fail(r, &b->options.kind, reason_of(result->status),
                         result->sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     }
-    const bool swallowed = fetch_was_swallowed(result);
     note(b, r);
-    learn(b, c, result->status == FETCH_TIMEOUT || swallowed, swallowed, now_ms);
+    if (fetch_was_swallowed(result))
+        learn(b, r, BREAKER_HUNG, now_ms);
+    else
+        learn(b, r, result->status == FETCH_TIMEOUT ? sign_of_silence(b, r) : BREAKER_ANSWERED,
+              now_ms);
     broadcast_learn_owner(b, r);
     b->open--;
     if (c == &b->calls.front())
@@ -249,7 +249,7 @@ static void call_expire(struct broadcast *b, struct call *c)
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     if (asked) {
         note(b, r);
-        learn(b, c, true, false, now_ms);
+        learn(b, r, sign_of_silence(b, r), now_ms);
     } else {
         metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
     }

@@ -318,18 +318,19 @@ void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum rea
                        .detail = detail.substr(0, MOST_NODE_DETAIL)};
 }
 
-void nodes_learn(struct nodes *db, std::string_view key, bool hung, const std::string &target,
-                 int64_t now_ms)
+void nodes_learn(struct nodes *db, std::string_view key, enum breaker_sign sign,
+                 const std::string &target, int64_t now_ms)
 {
     struct node *n = find_key(db, key);
     if (!n)
         return;
     const int64_t open_ms = n->breaker.open ? now_ms - n->breaker.opened_ms : 0;
-    if (hung && breaker_fail(&n->breaker, target, now_ms))
+    const bool answered = sign == BREAKER_ANSWERED;
+    if (!answered && breaker_fail(&n->breaker, sign, target, now_ms))
         log_warn("node %s did not answer %u times in a row: it is not waited for any more, and "
                  "probed in the background",
                  n->face->name.c_str(), n->breaker.failures);
-    if (!hung && breaker_succeed(&n->breaker))
+    if (answered && breaker_succeed(&n->breaker))
         log_info("node %s is back after %lld s", n->face->name.c_str(),
                  static_cast<long long>(open_ms / 1000));
 }

@@ -1,4 +1,4 @@
-// Probes of nodes whose circuit is open. Owns the probes under way; the database knows what is due.
+// Probes of nodes that did not answer. Owns the probes under way; the database knows what is due.
 #include "prober.h"
 
 #include <event2/event.h>
@@ -39,8 +39,8 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
 {
     struct probe *probe = static_cast<struct probe *>(arg);
     struct prober *p = probe->owner;
-    nodes_learn(p->options.nodes, probe->key,
-                result->status == FETCH_TIMEOUT || fetch_was_swallowed(result), probe->target,
+    const bool hung = result->status == FETCH_TIMEOUT || fetch_was_swallowed(result);
+    nodes_learn(p->options.nodes, probe->key, hung ? BREAKER_HUNG : BREAKER_ANSWERED, probe->target,
                 clock_monotonic_ms());
     node_access_learn(p->options.access, result);
     p->probes.erase(probe);

@@ -25,17 +25,20 @@ static struct reply pods(const char *query)
     return http_get(the_svc.url + "/v1/pods" + query);
 }
 
-// Makes worker-2 hang and asks until its circuit is open.
+// Makes worker-2 hang and asks until its circuit is open: impatiently, so that a probe opens it.
 static void open_circuit()
 {
     cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
     for (int i = 0; i < 3; i++)
         assert_has(reply_header(pods("?timeout=200ms"), "Tracer-Failed-Nodes"), "reason=timeout");
+    program_wait_for(&the_svc.daemon, "node worker-2 did not answer");
 }
 
 static void node__that_hangs_again_and_again__is_not_waited_for(void **)
 {
-    open_circuit();
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
+    for (int i = 0; i < 3; i++)
+        assert_has(reply_header(pods(""), "Tracer-Failed-Nodes"), "reason=timeout");
 
     const struct reply r = pods("");
 
@@ -56,6 +59,7 @@ static void nodes__that_keep_others_waiting_in_any_way__are_not_waited_for(void 
         for (int i = 0; i < 3; i++)
             assert_has(reply_header(pods("?timeout=200ms"), "Tracer-Failed-Nodes"),
                        "\"" + name + "\";reason=timeout");
+        program_wait_for(&the_svc.daemon, ("node " + name + " did not answer").c_str());
         const struct reply r = pods("?timeout=5s");
         assert_text(reply_header(r, "Tracer-Failed-Nodes"), "\"" + name + "\";reason=circuit-open");
         assert_true(r.seconds < 1);
@@ -159,11 +163,26 @@ static void node__that_hangs_behind_many__is_not_waited_for(void **)
     cluster_do(&the_cluster, "POST", "/fault?node=worker-2&kind=hang");
     cluster_slow_down(&the_cluster, "worker-1,worker-3", "100");
 
-    for (int i = 0; i < 4; i++) // the first time it may have been asked late by chance
+    for (int i = 0; i < 3; i++)
         assert_int_equal(http_get(s.url + "/v1/pods").status, 200);
+    program_wait_for(&s.daemon, "node worker-2 did not answer");
 
     assert_has(reply_header(http_get(s.url + "/v1/pods"), "Tracer-Failed-Nodes"), "circuit-open");
     svc_stop(&s);
+}
+
+// What one client has no patience for is nothing that others are told of.
+static void nodes__that_are_slower_than_one_client_waits__are_well(void **)
+{
+    cluster_slow_down(&the_cluster, "*", "400");
+
+    for (int i = 0; i < 12; i++)
+        assert_has(reply_header(pods("?timeout=100ms"), "Tracer-Nodes"), "failed=3");
+    for (int i = 0; i < 3; i++)
+        assert_text(reply_header(pods(""), "Tracer-Nodes"),
+                    "total=3, ok=3, miss=0, error=0, failed=0");
+
+    assert_int_equal(count_of(program_log(&the_svc.daemon), "times in a row"), 0);
 }
 
 int main()
@@ -185,6 +204,8 @@ int main()
         cmocka_unit_test_setup_teardown(client__that_leaves__is_no_failure_of_a_node, start_all,
                                         stop_all),
         cmocka_unit_test_setup_teardown(nodes__that_were_asked_late__are_not_said_to_hang,
+                                        start_all, stop_all),
+        cmocka_unit_test_setup_teardown(nodes__that_are_slower_than_one_client_waits__are_well,
                                         start_all, stop_all),
         cmocka_unit_test_setup_teardown(node__that_hangs_behind_many__is_not_waited_for, start_all,
                                         stop_all),

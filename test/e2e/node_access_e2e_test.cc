@@ -48,7 +48,7 @@ static std::vector<std::string> files_of(const struct world *w)
 static struct svc start(const struct world *w, const std::string &nodes)
 {
     std::vector<std::string> args = files_of(w);
-    args.insert(args.end(), {"--nodes", nodes, "--drain-delay", "0"});
+    args.insert(args.end(), {"--nodes", nodes, "--timeout", "4s", "--drain-delay", "0"});
     return svc_start(args);
 }
 
@@ -263,6 +263,7 @@ static void probe__of_a_node_with_https__carries_the_token(void **)
     for (int i = 0; i < 3; i++)
         assert_has(reply_header(http_get(s.url + "/v1/pods?timeout=300ms"), "Tracer-Failed-Nodes"),
                    "\"worker-2\";reason=timeout");
+    program_wait_for(&s.daemon, "node worker-2 did not answer");
     cluster_do(&w.cluster, "DELETE", "/stats");
 
     cluster_do(&w.cluster, "DELETE", "/fault?node=*");
