@@ -24,7 +24,7 @@ struct breaker {
     bool open;
     unsigned failures;     // in a row
     int64_t opened_ms;     // while open
-    int64_t next_probe_ms; // while open
+    int64_t next_probe_ms; // while open, or once it has failed so often
     int64_t pause_ms;      // while open: before the next probe
     bool probing;          // a probe is under way
     std::string target;    // what it did not answer in time: what a probe asks again

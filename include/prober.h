@@ -1,5 +1,5 @@
-// Asks nodes that did not answer again, in the background and with the whole time: whether they hang, and, while
-// their circuit is open, whether they answer again.
+// Asks nodes that did not answer, in the background and with the whole time: whether they hang, and, while
+// their circuit is open, whether they are back.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -17,14 +17,16 @@ bool breaker_fail(struct breaker *b, enum breaker_sign sign, const std::string &
     b->target = target;
     if (b->open) {
         // only the probe decides about the pause: requests that try it all the same change nothing
-        if (!b->probing)
+        if (!b->probing || sign == BREAKER_SILENT)
             return false;
         b->probing = false;
         b->pause_ms = std::min(b->pause_ms * 2, BREAKER_LONGEST_PAUSE_MS);
         b->next_probe_ms = now_ms + b->pause_ms;
         return false;
     }
-    if (b->failures < BREAKER_FAILURES || sign != BREAKER_HUNG)
+    if (b->failures == BREAKER_FAILURES)
+        b->next_probe_ms = now_ms + BREAKER_FIRST_PAUSE_MS;
+    if (b->failures < BREAKER_FAILURES || sign == BREAKER_SILENT)
         return false;
     b->open = true;
     b->probing = false;
@@ -36,8 +38,8 @@ bool breaker_fail(struct breaker *b, enum breaker_sign sign, const std::string &
 
 bool breaker_is_due(const struct breaker *b, int64_t now_ms)
 {
-    const bool due = b->open ? now_ms >= b->next_probe_ms : b->failures >= BREAKER_FAILURES;
-    return due && !b->probing;
+    const bool wanted = b->open || b->failures >= BREAKER_FAILURES;
+    return wanted && !b->probing && now_ms >= b->next_probe_ms;
 }
 
 void breaker_probe(struct breaker *b)

@@ -25,6 +25,8 @@ struct probe {
 struct prober {
     struct prober_options options;
     struct event *timer;
+    size_t
+        at; // in the database, where the next look begins: nodes that hang must not keep others from it
     std::unordered_set<struct probe *> probes;
 };
 
@@ -83,17 +85,23 @@ static void start_probe(struct prober *p, const struct node *n)
 static void on_timer(evutil_socket_t, short, void *arg)
 {
     struct prober *p = static_cast<struct prober *>(arg);
-    for (size_t at = 0; p->probes.size() < MOST_PROBES;) {
-        const struct node *n = nodes_next_probe(p->options.nodes, &at, clock_monotonic_ms());
-        if (!n)
+    bool whole = p->at == 0; // it will have seen all at the end
+    while (p->probes.size() < MOST_PROBES) {
+        const struct node *n = nodes_next_probe(p->options.nodes, &p->at, clock_monotonic_ms());
+        if (n) {
+            start_probe(p, n);
+            continue;
+        }
+        p->at = 0;
+        if (whole)
             break;
-        start_probe(p, n);
+        whole = true;
     }
 }
 
 struct prober *prober_new(const struct prober_options *options)
 {
-    struct prober *p = new struct prober;
+    struct prober *p = new struct prober();
     p->options = *options;
     p->timer = event_new(options->base, -1, EV_PERSIST, on_timer, p);
     if (!p->timer || event_add(p->timer, &STEP) != 0)

@@ -81,17 +81,21 @@ static void requests__that_fail_while_open__do_not_move_the_probe(void **)
         assert_false(breaker_fail(&b, BREAKER_HUNG, "/v1/pods", 1100));
 
     assert_int_equal(b.next_probe_ms, due_ms);
+    breaker_probe(&b);
+    assert_false(breaker_fail(&b, BREAKER_SILENT, "/v1/pods", 1700));
+    assert_false(breaker_is_due(&b, 9000)); // the probe is still under way
 }
 
 static void silence__in_less_than_the_whole_time__is_for_a_probe_to_judge(void **)
 {
     struct breaker b = {};
     for (unsigned i = 1; i <= 10 * BREAKER_FAILURES; i++) {
-        assert_false(breaker_is_due(&b, 1000) && i <= BREAKER_FAILURES);
+        assert_false(breaker_is_due(&b, 9000) && i <= BREAKER_FAILURES);
         assert_false(breaker_fail(&b, BREAKER_SILENT, "/v1/pods", 1000));
     }
     assert_false(b.open);
-    assert_true(breaker_is_due(&b, 1000));
+    assert_false(breaker_is_due(&b, 1000 + BREAKER_FIRST_PAUSE_MS - 1));
+    assert_true(breaker_is_due(&b, 1000 + BREAKER_FIRST_PAUSE_MS));
 
     breaker_probe(&b);
     assert_false(breaker_is_due(&b, 1000));
