@@ -1,4 +1,5 @@
 // A node that hangs costs the first requests their deadline, and later ones nothing.
+#include "clock.h"
 #include "cmocka_cc.h"
 #include "e2e.h"
 
@@ -189,6 +190,24 @@ static void nodes__that_are_slower_than_one_client_waits__are_well(void **)
     assert_int_equal(count_of(program_log(&the_svc.daemon), "times in a row"), 0);
 }
 
+// More than are probed at the same time, which takes each two seconds.
+static void nodes__many_that_hang__are_probed_in_turn(void **)
+{
+    struct cluster forty = cluster_start({"--nodes", "40", "--base", "127.80.0.0"});
+    struct svc s = svc_start_for(&forty, 40, {"--timeout", "2s"});
+    cluster_do(&forty, "POST", "/fault?node=*&kind=hang");
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(http_get(s.url + "/v1/pods?timeout=200ms").status, 503);
+
+    const int64_t begun_ms = clock_monotonic_ms();
+    for (int i = 1; i <= 40; i++)
+        program_wait_for(&s.daemon, ("worker-" + std::to_string(i) + " did not answer").c_str());
+    assert_true(clock_monotonic_ms() - begun_ms < 13000); // three rounds, and no second one before
+    svc_stop(&s);
+    cluster_stop(&forty);
+}
+
 int main()
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +230,7 @@ int main()
                                         start_all, stop_all),
         cmocka_unit_test_setup_teardown(nodes__that_are_slower_than_one_client_waits__are_well,
                                         start_all, stop_all),
+        cmocka_unit_test(nodes__many_that_hang__are_probed_in_turn),
         cmocka_unit_test_setup_teardown(node__that_hangs_behind_many__is_not_waited_for, start_all,
                                         stop_all),
     };
