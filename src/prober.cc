@@ -25,8 +25,8 @@ struct probe {
 struct prober {
     struct prober_options options;
     struct event *timer;
-    size_t
-        at; // in the database, where the next look begins: nodes that hang must not keep others from it
+    // in the database, where the next look begins: nodes that hang must not keep others from it
+    size_t at;
     std::unordered_set<struct probe *> probes;
 };
 

@@ -244,9 +244,13 @@ static void owner__that_is_slow_to_change__is_waited_for_alone(void **)
 // Its answer comes when the others have been asked, and one of them hangs or has failed already.
 static void owner__that_is_slow_to_read__has_the_answer(void **)
 {
+    static const struct {
+        const char *kind;
+        size_t first, owner, third; // asked by then
+    } cases[] = {{"hang", 1, 1, 1}, {"refuse", 2, 2, 1}};
     cluster_slow_down(&the_cluster, "worker-2", "900");
-    for (const char *kind : {"hang", "refuse"}) {
-        fault("worker-3", kind);
+    for (const auto &c : cases) {
+        fault("worker-3", c.kind);
 
         const struct reply r = http_get(session_url(the_id + "?timeout=4s"));
 
@@ -254,6 +258,7 @@ static void owner__that_is_slow_to_read__has_the_answer(void **)
         assert_has(r.body, "{\"" + the_id + "\":{");
         assert_counts(r, "total=3, ok=1, miss=2, error=0, failed=0");
         assert_true(r.seconds < 3);
+        assert_asked("GET", c.first, c.owner, c.third);
     }
 }
 
