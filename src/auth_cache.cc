@@ -9,7 +9,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
-struct entry {
+struct remembered {
     std::string key;
     struct auth_verdict verdict;
     int64_t until_ms;
@@ -18,8 +18,8 @@ struct entry {
 struct auth_cache {
     size_t most;
     unsigned char secret[32];
-    std::list<struct entry> entries; // the latest used first
-    std::unordered_map<std::string, std::list<struct entry>::iterator> by_key;
+    std::list<struct remembered> entries; // the latest used first
+    std::unordered_map<std::string, std::list<struct remembered>::iterator> by_key;
 };
 
 struct auth_cache *auth_cache_new(size_t most)
@@ -59,7 +59,7 @@ std::string auth_cache_key(const struct auth_cache *c, const std::vector<std::st
     return std::string(digest, digest + digest_size);
 }
 
-static void drop(struct auth_cache *c, std::list<struct entry>::iterator at)
+static void drop(struct auth_cache *c, std::list<struct remembered>::iterator at)
 {
     c->by_key.erase(at->key);
     c->entries.erase(at);
@@ -71,7 +71,7 @@ const struct auth_verdict *auth_cache_find(struct auth_cache *c, const std::stri
     const auto found = c->by_key.find(key);
     if (found == c->by_key.end())
         return nullptr;
-    const std::list<struct entry>::iterator at = found->second;
+    const std::list<struct remembered>::iterator at = found->second;
     if (now_ms >= at->until_ms) {
         drop(c, at);
         return nullptr;

@@ -24,7 +24,7 @@ static int64_t the_last_ms; // monotonic
 
 constexpr int64_t REPEAT_MS = 10000; // a message that comes again after so long is news
 
-struct entry {
+struct log_record {
     enum log_level level;
     const char *message;
     const struct log_field *fields;
@@ -78,16 +78,16 @@ static void append_field(std::string *line, const struct log_field *f)
         *line += std::to_string(f->number);
 }
 
-static std::string line_of(const struct entry *e)
+static std::string line_of(const struct log_record *r)
 {
     const std::string time = clock_text(clock_wall_ms());
     if (the_format == LOG_AS_TEXT)
-        return time + " " + level_name(e->level) + " " + printable(e->message) + "\n";
+        return time + " " + level_name(r->level) + " " + printable(r->message) + "\n";
     std::string line =
-        "{\"time\":\"" + time + "\",\"level\":\"" + level_name(e->level) + "\",\"msg\":";
-    json_append_string(&line, e->message);
-    for (size_t i = 0; i < e->count; i++)
-        append_field(&line, &e->fields[i]);
+        "{\"time\":\"" + time + "\",\"level\":\"" + level_name(r->level) + "\",\"msg\":";
+    json_append_string(&line, r->message);
+    for (size_t i = 0; i < r->count; i++)
+        append_field(&line, &r->fields[i]);
     return line + "}\n";
 }
 
@@ -100,17 +100,17 @@ static bool is_writable()
 
 // A log that is not read or can not be written must hold nothing up: its lines are counted, and the
 // count is written when there is room again. A pipe that is writable takes PIPE_BUF bytes at once.
-static bool write_entry(const struct entry *e)
+static bool write_record(const struct log_record *r)
 {
     if (!is_writable()) {
         the_lost_lines++;
         return false;
     }
-    std::string line = line_of(e);
+    std::string line = line_of(r);
     if (line.size() > PIPE_BUF) {
-        const std::string begin = std::string(e->message).substr(0, PIPE_BUF / 8);
-        const struct entry less = {
-            .level = e->level, .message = begin.c_str(), .fields = nullptr, .count = 0};
+        const std::string begin = std::string(r->message).substr(0, PIPE_BUF / 8);
+        const struct log_record less = {
+            .level = r->level, .message = begin.c_str(), .fields = nullptr, .count = 0};
         line = line_of(&less);
     }
     return write(STDERR_FILENO, line.data(), line.size()) >= 0;
@@ -122,32 +122,33 @@ static void write_count(enum log_level level, unsigned long *count, const char *
     if (*count == 0)
         return;
     const std::string text = std::to_string(*count) + what;
-    const struct entry e = {.level = level, .message = text.c_str(), .fields = nullptr, .count = 0};
-    if (write_entry(&e))
+    const struct log_record r = {
+        .level = level, .message = text.c_str(), .fields = nullptr, .count = 0};
+    if (write_record(&r))
         *count = 0;
 }
 
-static bool is_repeated(const struct entry *e)
+static bool is_repeated(const struct log_record *r)
 {
     const int64_t now_ms = clock_monotonic_ms();
-    if (e->level == the_last_level && the_last_message == e->message &&
+    if (r->level == the_last_level && the_last_message == r->message &&
         now_ms - the_last_ms < REPEAT_MS)
         return true;
-    the_last_level = e->level;
-    the_last_message = e->message;
+    the_last_level = r->level;
+    the_last_message = r->message;
     the_last_ms = now_ms;
     return false;
 }
 
-static void write_line(const struct entry *e)
+static void write_line(const struct log_record *r)
 {
     const enum log_level level = the_last_level;
-    if (is_repeated(e)) {
+    if (is_repeated(r)) {
         the_repeated_lines++;
         return;
     }
     write_count(level, &the_repeated_lines, " times more the line before");
-    if (write_entry(e))
+    if (write_record(r))
         write_count(LOG_AT_WARN, &the_lost_lines, " lines of the log were lost");
 }
 
@@ -160,16 +161,17 @@ static void write_format(enum log_level level, const char *format, va_list argum
         return;
     char message[2048];
     vsnprintf(message, sizeof message, format, arguments);
-    const struct entry e = {.level = level, .message = message, .fields = nullptr, .count = 0};
-    write_line(&e);
+    const struct log_record r = {.level = level, .message = message, .fields = nullptr, .count = 0};
+    write_line(&r);
 }
 
 void log_event(enum log_level level, const char *message, const struct log_field *fields,
                size_t count)
 {
-    const struct entry e = {.level = level, .message = message, .fields = fields, .count = count};
+    const struct log_record r = {
+        .level = level, .message = message, .fields = fields, .count = count};
     if (log_wants(level))
-        write_line(&e);
+        write_line(&r);
 }
 
 void log_error(const char *format, ...)
