@@ -24,7 +24,7 @@ struct request_kind {
 
 struct node_reply {
     std::string_view name; // of the node; borrowed as long as the reply lives, as the key is
-    std::string_view key;  // of the node's record, to note the outcome; empty for an unknown node
+    std::string_view key;  // of the node's record; empty for one that is not asked
     bool done;             // the rest is set
     enum outcome outcome;
     enum reason reason;

@@ -97,14 +97,21 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 // By its record's key. Null where there is none. Borrowed until the next nodes_replace.
 [[nodiscard]] const struct node *nodes_find_key(const struct nodes *db, std::string_view key);
 
-// Notes what became of a request; a key that is not there any more is ignored. `detail` says in words why
-// it failed, where it did. A refusal, which is an error below 500, is the client's and no failure.
-void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
-                int64_t ms, int64_t now_ms, const std::string &detail);
+// Of which node something is said; one that is not there any more is ignored. It is not searched for if
+// nodes_all still has it there, with the face whose own `key` this is.
+struct node_place {
+    std::string_view key; // its record's
+    size_t at;            // where nodes_all had it
+};
+
+// Notes what became of a request. `detail` says in words why it failed, where it did. A refusal, which is an
+// error below 500, is the client's and no failure.
+void nodes_note(struct nodes *db, const struct node_place *place, enum outcome o, enum reason r,
+                int status, int64_t ms, int64_t now_ms, const std::string &detail);
 
 // What was seen of the node when it was asked `target`. Opens and closes its circuit, and says so in the log.
 // `now_ms` is the monotonic clock.
-void nodes_learn(struct nodes *db, std::string_view key, enum breaker_sign sign,
+void nodes_learn(struct nodes *db, const struct node_place *place, enum breaker_sign sign,
                  const std::string &target, int64_t now_ms);
 
 // The next node after the first `*at` that is due for a probe: the probe has begun then, and

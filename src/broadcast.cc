@@ -58,10 +58,12 @@ void broadcast_cancel(struct broadcast *b)
 }
 
 // Notes in the database what became of a node that was asked.
-static void note(struct broadcast *b, const struct node_reply *r)
+static void note(struct broadcast *b, const struct call *c)
 {
+    const struct node_reply *r = &b->replies[c->reply];
+    const struct node_place place = {.key = c->face->key, .at = c->at};
     metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
-    nodes_note(b->context->nodes, r->key, r->outcome, r->reason, r->status, r->ms, clock_wall_ms(),
+    nodes_note(b->context->nodes, &place, r->outcome, r->reason, r->status, r->ms, clock_wall_ms(),
                r->detail);
     if (r->outcome == OUTCOME_FAILED)
         log_debug("node %.*s: %s after %lld ms %s", static_cast<int>(r->name.size()),
@@ -79,11 +81,11 @@ static enum breaker_sign sign_of_silence(const struct broadcast *b, const struct
 
 // Only reads teach that a node hangs: stopping a session waits for its hook, and may do so for ever at a node
 // that is well.
-static void learn(struct broadcast *b, const struct node_reply *r, enum breaker_sign sign,
-                  int64_t now_ms)
+static void learn(struct broadcast *b, const struct call *c, enum breaker_sign sign, int64_t now_ms)
 {
+    const struct node_place place = {.key = c->face->key, .at = c->at};
     if (sign == BREAKER_ANSWERED || !b->options.kind.mutation)
-        nodes_learn(b->context->nodes, r->key, sign, b->target, now_ms);
+        nodes_learn(b->context->nodes, &place, sign, b->target, now_ms);
 }
 
 static bool on_fetch_data(void *arg, const char *data, size_t size)
@@ -218,11 +220,11 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
         node_reply_fail(r, &b->options.kind, reason_of(result->status),
                         result->sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     }
-    note(b, r);
+    note(b, c);
     if (fetch_was_swallowed(result))
-        learn(b, r, BREAKER_HUNG, now_ms);
+        learn(b, c, BREAKER_HUNG, now_ms);
     else
-        learn(b, r, result->status == FETCH_TIMEOUT ? sign_of_silence(b, r) : BREAKER_ANSWERED,
+        learn(b, c, result->status == FETCH_TIMEOUT ? sign_of_silence(b, r) : BREAKER_ANSWERED,
               now_ms);
     broadcast_learn_owner(b, r);
     b->open--;
@@ -248,8 +250,8 @@ static void call_expire(struct broadcast *b, struct call *c)
     r->detail = asked ? "no whole answer within the deadline" : "no turn within the deadline";
     node_reply_fail(r, &b->options.kind, REASON_TIMEOUT, sent ? EFFECT_UNKNOWN : EFFECT_NOT_SENT);
     if (asked) {
-        note(b, r);
-        learn(b, r, sign_of_silence(b, r), now_ms);
+        note(b, c);
+        learn(b, c, sign_of_silence(b, r), now_ms);
     } else {
         metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
     }

@@ -56,6 +56,7 @@ static void add_node(struct broadcast *b, const struct node *n, bool waits_for_a
                         .fetch = nullptr,
                         .reply = b->replies.size() - 1,
                         .face = n->face.get(),
+                        .at = static_cast<size_t>(n - nodes_all(b->context->nodes).data()),
                         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
                         .started_ms = b->started_ms,
                         .suspect = n->asked && n->outcome == OUTCOME_FAILED,

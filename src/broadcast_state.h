@@ -27,6 +27,7 @@ struct call {
     struct fetch *fetch; // null: not under way
     size_t reply;        // into owner->replies
     const struct node_face *face;
+    size_t at; // in the database, as it was when the node was chosen
     uint32_t shard;
     int64_t started_ms; // monotonic; of the first try, or of the broadcast before it
     bool suspect;       // failed the last time: asked last

@@ -287,16 +287,21 @@ const struct node *nodes_find_key(const struct nodes *db, std::string_view key)
     return at == db->by_key.end() ? nullptr : &db->table[at->second];
 }
 
-// The same, to be changed.
-static struct node *find_key(struct nodes *db, std::string_view key)
+// The same, to be changed. Of a fan-out to thousands, searching for each by its key was 3 %.
+static struct node *find_place(struct nodes *db, const struct node_place *place)
 {
-    return const_cast<struct node *>(nodes_find_key(db, key));
+    if (place->at < db->table.size()) {
+        struct node *n = &db->table[place->at];
+        if (n->face->key.data() == place->key.data())
+            return n;
+    }
+    return const_cast<struct node *>(nodes_find_key(db, place->key));
 }
 
-void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum reason r, int status,
-                int64_t ms, int64_t now_ms, const std::string &detail)
+void nodes_note(struct nodes *db, const struct node_place *place, enum outcome o, enum reason r,
+                int status, int64_t ms, int64_t now_ms, const std::string &detail)
 {
-    struct node *n = find_key(db, key);
+    struct node *n = find_place(db, place);
     if (!n)
         return;
     n->asked = true;
@@ -318,10 +323,10 @@ void nodes_note(struct nodes *db, std::string_view key, enum outcome o, enum rea
                        .detail = detail.substr(0, MOST_NODE_DETAIL)};
 }
 
-void nodes_learn(struct nodes *db, std::string_view key, enum breaker_sign sign,
+void nodes_learn(struct nodes *db, const struct node_place *place, enum breaker_sign sign,
                  const std::string &target, int64_t now_ms)
 {
-    struct node *n = find_key(db, key);
+    struct node *n = find_place(db, place);
     if (!n)
         return;
     const int64_t open_ms = n->breaker.open ? now_ms - n->breaker.opened_ms : 0;

@@ -42,7 +42,8 @@ static void on_fetch_done(void *arg, const struct fetch_result *result)
     struct probe *probe = static_cast<struct probe *>(arg);
     struct prober *p = probe->owner;
     const bool hung = result->status == FETCH_TIMEOUT || fetch_was_swallowed(result);
-    nodes_learn(p->options.nodes, probe->key, hung ? BREAKER_HUNG : BREAKER_ANSWERED, probe->target,
+    const struct node_place place = {.key = probe->key, .at = 0};
+    nodes_learn(p->options.nodes, &place, hung ? BREAKER_HUNG : BREAKER_ANSWERED, probe->target,
                 clock_monotonic_ms());
     node_access_learn(p->options.access, result);
     p->probes.erase(probe);

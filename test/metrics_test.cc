@@ -33,7 +33,8 @@ static struct nodes *some_nodes()
     records[2].node = "c\"\\";
     records[0].ready = records[2].ready = true;
     nodes_replace(db, &records, 1);
-    nodes_note(db, "c", OUTCOME_FAILED, REASON_TIMEOUT, 0, 2500, 1, "");
+    const struct node_place place = {.key = "c", .at = 2};
+    nodes_note(db, &place, OUTCOME_FAILED, REASON_TIMEOUT, 0, 2500, 1, "");
     return db;
 }
 

@@ -25,6 +25,13 @@ static bool replace(struct nodes *db, std::vector<struct node_record> records, i
     return nodes_replace(db, &records, now_ms);
 }
 
+static void note(struct nodes *db, const char *key, enum outcome o, enum reason r, int status,
+                 int64_t ms, int64_t now_ms, const std::string &detail)
+{
+    const struct node_place place = {.key = key, .at = 0};
+    nodes_note(db, &place, o, r, status, ms, now_ms, detail);
+}
+
 static void names__of_nodes__are_as_short_as_they_can_be(void **)
 {
     struct nodes *db = nodes_new();
@@ -128,8 +135,8 @@ static void outcome__noted__stays_with_the_key(void **)
 {
     struct nodes *db = nodes_new();
     replace(db, {record("1", "w1", "p")});
-    nodes_note(db, "1", OUTCOME_FAILED, REASON_TIMEOUT, 0, 1000, 77, "");
-    nodes_note(db, "gone", OUTCOME_OK, REASON_NONE, 200, 1, 77, "");
+    note(db, "1", OUTCOME_FAILED, REASON_TIMEOUT, 0, 1000, 77, "");
+    note(db, "gone", OUTCOME_OK, REASON_NONE, 200, 1, 77, "");
 
     replace(db, {record("1", "renamed", "p")});
 
@@ -140,22 +147,43 @@ static void outcome__noted__stays_with_the_key(void **)
     nodes_free(db);
 }
 
+static void outcome__of_a_node_that_moved__is_noted_there(void **)
+{
+    struct nodes *db = nodes_new();
+    replace(db, {record("1", "w1", "p"), record("2", "w2", "p")});
+    const std::shared_ptr<const struct node_face> face = nodes_all(db)[1].face;
+    const struct node_place place = {.key = face->key, .at = 1};
+    nodes_note(db, &place, OUTCOME_OK, REASON_NONE, 200, 1, 77, "");
+
+    replace(db, {record("0", "w0", "p"), record("1", "w1", "p"), record("2", "w2", "p")});
+    nodes_note(db, &place, OUTCOME_OK, REASON_NONE, 200, 1, 78, "");
+    replace(db, {record("2", "w2", "p", "a", "10.0.0.9")}); // with another face
+    nodes_note(db, &place, OUTCOME_OK, REASON_NONE, 200, 1, 79, "");
+    assert_int_equal(nodes_find(db, "w2")->outcome_at_ms, 79);
+
+    replace(db, {record("0", "w0", "p"), record("1", "w1", "p")});
+    nodes_note(db, &place, OUTCOME_OK, REASON_NONE, 200, 1, 80, "");
+    assert_false(nodes_find(db, "w0")->asked);
+    assert_false(nodes_find(db, "w1")->asked);
+    nodes_free(db);
+}
+
 static void failures__in_a_row__have_a_beginning(void **)
 {
     struct nodes *db = nodes_new();
     replace(db, {record("1", "w1", "p")});
     const struct node *n = nodes_find(db, "w1");
 
-    nodes_note(db, "1", OUTCOME_ERROR, REASON_NODE_ERROR, 404, 1, 10, "no such hook");
+    note(db, "1", OUTCOME_ERROR, REASON_NODE_ERROR, 404, 1, 10, "no such hook");
     assert_int_equal(n->failing_since_ms, 0);
     assert_int_equal(n->last_failure.at_ms, 0);
-    nodes_note(db, "1", OUTCOME_FAILED, REASON_CONNECT, 0, 1, 20, "refused");
-    nodes_note(db, "1", OUTCOME_ERROR, REASON_NODE_ERROR, 500, 2, 30, std::string(300, 'x'));
+    note(db, "1", OUTCOME_FAILED, REASON_CONNECT, 0, 1, 20, "refused");
+    note(db, "1", OUTCOME_ERROR, REASON_NODE_ERROR, 500, 2, 30, std::string(300, 'x'));
     assert_int_equal(n->failing_since_ms, 20);
     assert_int_equal(n->last_failure.at_ms, 30);
     assert_int_equal(n->last_failure.status, 500);
     assert_int_equal(n->last_failure.detail.size(), MOST_NODE_DETAIL);
-    nodes_note(db, "1", OUTCOME_MISS, REASON_NONE, 400, 1, 40, "no session");
+    note(db, "1", OUTCOME_MISS, REASON_NONE, 400, 1, 40, "no session");
     assert_int_equal(n->failing_since_ms, 0);
     assert_int_equal(n->last_failure.at_ms, 30);
     nodes_free(db);
@@ -248,6 +276,7 @@ int main()
         cmocka_unit_test(version__of_the_table__changes_with_it),
         cmocka_unit_test(slots__over_replacements__stay_and_stay_unique),
         cmocka_unit_test(outcome__noted__stays_with_the_key),
+        cmocka_unit_test(outcome__of_a_node_that_moved__is_noted_there),
         cmocka_unit_test(failures__in_a_row__have_a_beginning),
         cmocka_unit_test(records__with_a_key_twice__count_once),
         cmocka_unit_test(base__of_an_address__is_a_url),
