@@ -150,7 +150,7 @@ static bool hand_out(void *arg)
         rope_share(&response.body, &f->response.body);
         g->owner->shared++;
     }
-    if (last && !g->waiting.empty())
+    if (last && !g->waiting.empty() && g->flights.size() < UNDER_WAY_MAX)
         timer_start(g->timer, 0); // with those who have been answered and ask again by now
     else if (last)
         group_settle(g);

@@ -95,6 +95,26 @@ static void read__behind_two_others__begins_as_they_end(void **)
     assert_true(r.seconds < 0.95);
 }
 
+// There are more than two while nodes hang, as each has waited for a second. Of those, one that ends leaves no place.
+static void read__behind_many_others__does_not_begin_as_one_ends(void **)
+{
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-1&kind=slow&after=2500&count=1");
+    std::vector<struct pending *> others = start_fan_outs(1, "/v1/pods", "worker-1");
+    cluster_do(&the_cluster, "POST", "/fault?node=worker-1&kind=hang&count=3");
+    for (const char *count : {R"("GET":2})", R"("GET":3})", R"("GET":4})"}) {
+        others.push_back(http_start("GET", the_svc.url + "/v1/pods"));
+        wait_for_requests("worker-1", count);
+    }
+
+    const struct reply r = http_get(the_svc.url + "/v1/pods"); // the first one ends meanwhile
+
+    assert_int_equal(http_finish(others[0]).status, 200);
+    for (size_t i = 1; i < others.size(); i++)
+        http_abandon(others[i]);
+    assert_int_equal(r.status, 200);
+    assert_true(r.seconds > 0.95);
+}
+
 // A reply never comes from a fan-out that began before it was asked for.
 static void read__while_an_older_one_waits__sees_what_is_new(void **)
 {
@@ -244,6 +264,7 @@ int main()
     const struct CMUnitTest tests[] = {
         TEST(same_reads__at_once__share_fan_outs),
         TEST(read__behind_two_others__begins_as_they_end),
+        TEST(read__behind_many_others__does_not_begin_as_one_ends),
         TEST(read__while_an_older_one_waits__sees_what_is_new),
         TEST(reads_that_differ__at_once__are_their_own),
         TEST(mutations__the_same_at_once__are_all_sent),
