@@ -109,6 +109,7 @@ static void group_settle(struct group *g)
     delete g;
 }
 
+// Nobody is left of it. Those who wait, and who have been answered and ask again by now, may take its place.
 static void flight_free(struct flight *f)
 {
     struct group *g = f->group;
@@ -117,6 +118,8 @@ static void flight_free(struct flight *f)
     task_remove(&f->task);
     rope_clear(&f->response.body);
     g->flights.remove_if([](const struct flight &other) { return other.tickets.empty(); });
+    if (!g->waiting.empty() && g->flights.size() < UNDER_WAY_MAX)
+        timer_start(g->timer, 0);
 }
 
 static void on_broadcast_done(void *arg, struct http_response *response)
@@ -150,9 +153,7 @@ static bool hand_out(void *arg)
         rope_share(&response.body, &f->response.body);
         g->owner->shared++;
     }
-    if (last && !g->waiting.empty() && g->flights.size() < UNDER_WAY_MAX)
-        timer_start(g->timer, 0); // with those who have been answered and ask again by now
-    else if (last)
+    if (last)
         group_settle(g);
     t->done(t->arg, &response);
     rope_clear(&response.body);
@@ -205,13 +206,10 @@ void ticket_cancel(struct ticket *t)
     struct group *g = t->group;
     struct flight *f = t->flight;
     std::erase(f ? f->tickets : g->waiting, t);
-    const bool given_up = f && f->tickets.empty();
-    if (given_up)
+    if (f && f->tickets.empty())
         flight_free(f);
     if (g->waiting.empty())
         event_del(g->timer);
-    else if (given_up && g->flights.size() < UNDER_WAY_MAX) // what they waited for
-        timer_start(g->timer, 0);
     delete t;
     group_settle(g);
 }
