@@ -101,7 +101,7 @@ bool nodes_replace(struct nodes *db, std::vector<struct node_record> *records, i
 // nodes_all still has it there, with the face whose own `key` this is.
 struct node_place {
     std::string_view key; // its record's
-    size_t at;            // where nodes_all had it
+    size_t at;            // where nodes_all had it; any, if that is not known
 };
 
 // Notes what became of a request. `detail` says in words why it failed, where it did. A refusal, which is an

@@ -61,10 +61,9 @@ void broadcast_cancel(struct broadcast *b)
 static void note(struct broadcast *b, const struct call *c)
 {
     const struct node_reply *r = &b->replies[c->reply];
-    const struct node_place place = {.key = c->face->key, .at = c->at};
     metrics_count_node(b->context->metrics, r->outcome, r->reason, r->ms);
-    nodes_note(b->context->nodes, &place, r->outcome, r->reason, r->status, r->ms, clock_wall_ms(),
-               r->detail);
+    nodes_note(b->context->nodes, &c->place, r->outcome, r->reason, r->status, r->ms,
+               clock_wall_ms(), r->detail);
     if (r->outcome == OUTCOME_FAILED)
         log_debug("node %.*s: %s after %lld ms %s", static_cast<int>(r->name.size()),
                   r->name.data(), reason_name(r->reason), static_cast<long long>(r->ms),
@@ -83,9 +82,8 @@ static enum breaker_sign sign_of_silence(const struct broadcast *b, const struct
 // that is well.
 static void learn(struct broadcast *b, const struct call *c, enum breaker_sign sign, int64_t now_ms)
 {
-    const struct node_place place = {.key = c->face->key, .at = c->at};
     if (sign == BREAKER_ANSWERED || !b->options.kind.mutation)
-        nodes_learn(b->context->nodes, &place, sign, b->target, now_ms);
+        nodes_learn(b->context->nodes, &c->place, sign, b->target, now_ms);
 }
 
 static bool on_fetch_data(void *arg, const char *data, size_t size)

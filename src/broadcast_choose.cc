@@ -52,16 +52,18 @@ static void add_node(struct broadcast *b, const struct node *n, bool waits_for_a
     r->name = n->face->name;
     r->key = n->face->key;
     r->budget = b->context->budget;
-    b->calls.push_back({.owner = b,
-                        .fetch = nullptr,
-                        .reply = b->replies.size() - 1,
-                        .face = n->face.get(),
-                        .at = static_cast<size_t>(n - nodes_all(b->context->nodes).data()),
-                        .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
-                        .started_ms = b->started_ms,
-                        .suspect = n->asked && n->outcome == OUTCOME_FAILED,
-                        .retried = false,
-                        .has_place = false});
+    b->calls.push_back(
+        {.owner = b,
+         .fetch = nullptr,
+         .reply = b->replies.size() - 1,
+         .face = n->face.get(),
+         .place = {.key = n->face->key,
+                   .at = static_cast<size_t>(n - nodes_all(b->context->nodes).data())},
+         .shard = 1 + n->slot / FETCH_SHARD_SERVERS,
+         .started_ms = b->started_ms,
+         .suspect = n->asked && n->outcome == OUTCOME_FAILED,
+         .retried = false,
+         .has_place = false});
 }
 
 // Mutations try every node, and so does everybody where no circuit is closed: better late than never.

@@ -7,11 +7,11 @@
 
 #include "broadcast.h"
 #include "http_response.h"
+#include "nodes.h"
 #include "tasks.h"
 
 struct event;
 struct fetch;
-struct node_face;
 struct node_pass;
 
 enum broadcast_state {
@@ -27,7 +27,7 @@ struct call {
     struct fetch *fetch; // null: not under way
     size_t reply;        // into owner->replies
     const struct node_face *face;
-    size_t at; // in the database, as it was when the node was chosen
+    struct node_place place; // in the database, as it was when the node was chosen
     uint32_t shard;
     int64_t started_ms; // monotonic; of the first try, or of the broadcast before it
     bool suspect;       // failed the last time: asked last
